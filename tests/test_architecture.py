@@ -33,6 +33,7 @@ LAYERS: dict[str, int] = {
     "shown": 0,
     "numpy_threads": 0,
     "unread": 0,
+    "uncopied": 0,
     "warned": 0,
     "_native": 1,
     "modulefile": 1,

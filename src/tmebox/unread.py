@@ -2,6 +2,8 @@
 
 Other tools are ended by SIGPIPE. Python ignores that, and nobody may change it here: it would also end the
 process when the other side of a sandbox's connection is gone.
+
+What standard output's encoding does not have ends none: sandboxes and module files choose such characters.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, TextIO
 
 EXIT_UNREAD: Final = 141
@@ -34,6 +37,7 @@ def quietly(command: Callable[[], int]) -> int:
     """Run a command of the command line, and return its exit code. Raises SystemExit from its next write to
     standard output once nobody reads that, whatever the command does about errors."""
     given = sys.stdout
+    _spell_out_what_it_lacks(given)
     if not _is_pipe(given):
         return command()
     sys.stdout = _with(_Pipe(given.fileno(), "w", closefd=False), given)
@@ -43,6 +47,13 @@ def quietly(command: Callable[[], int]) -> int:
     finally:
         sys.stdout = given
     return code
+
+
+def _spell_out_what_it_lacks(stream: TextIO | None) -> None:
+    """As standard error does. Who has asked for something else, by PYTHONIOENCODING, gets that."""
+    if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+        with suppress(OSError, ValueError):  # closed
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _is_pipe(stream: TextIO | None) -> bool:

@@ -163,6 +163,7 @@ HOSTILE = [
     "class",
     "None",
     "__init__",
+    "_repr_javascript_",
     "TYPE_CHECKING",
     "hints",
     "int",
@@ -190,6 +191,8 @@ def test_no_name_in_a_module_becomes_code(text: str) -> None:
     tree = ast.parse(stub(exports, name=text))
     allowed = (ast.Import, ast.ImportFrom, ast.ClassDef, ast.AnnAssign, ast.Expr)
     assert all(isinstance(node, allowed) for node in tree.body)
+    defined = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    assert not any(name.startswith("_") for name in defined)
     assert not [node for node in ast.walk(tree) if isinstance(node, (ast.Call, ast.Lambda, ast.Await))]
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     assert imported == {"tmebox"}

@@ -7,13 +7,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.main import get_command
 
+import tmebox
 from tests.cli.command_line import TIME_LIMIT_S, environment
 from tmebox.cli.app import app
+from tmebox.modulefile import codec
 from tmebox.unread import EXIT_UNREAD
 
 ADD_C = "int add(int a, int b) { return a + b; }\n"
@@ -178,3 +181,61 @@ def test_only_standard_output_counts(name: str, tmp_path: Path) -> None:
     assert ("of a connection" in done.stderr) == (code == 1)
     if code != 1:
         assert done.stderr == ""
+
+
+SHOWN = {"ascii": "\\u4e2d", "latin-1": "\xe9\\u4e2d", "ascii:replace": "?", "utf-8": "\xe4\xb8"}
+"""Of what is printed, read as Latin-1."""
+
+
+@pytest.mark.parametrize(
+    ("tool", "encoding"),
+    [
+        *(("python", encoding) for encoding in SHOWN),
+        *((tool, "ascii") for tool in ("prompt", "inspect", "function", "verify", "stub", "package")),
+    ],
+)
+def test_no_character_that_an_encoding_lacks_ends_a_command(tool: str, encoding: str, named: Path) -> None:
+    """Programs print them, and module files have them for names."""
+    commands: dict[str, list[object]] = {
+        "python": ["-m", "tmebox", "python", "-c", "print('\u00e9\u4e2d', chr(0x1F600))"],
+        "prompt": ["-m", "tmebox", "python", "-i"],
+        "inspect": ["-m", "tmebox", "inspect", named / "library.tbx"],
+        "function": ["-m", "tmebox", "inspect", named / "library.tbx", "-f", f"add{NAME}"],
+        "verify": ["-m", "tmebox", "verify", named / "library.tbx"],
+        "stub": ["-m", "tmebox", "stub", named / "library.tbx"],
+        "package": ["-c", f"from tmebox.binding.shown import show; show({named.name!r})"],
+    }
+    done = subprocess.run(
+        [sys.executable, *map(str, commands[tool])],
+        input="print(chr(233), chr(0x4e2d), chr(0x1F600))\n\nraise ValueError(chr(0x1F600))\n",
+        capture_output=True,
+        text=True,
+        encoding="latin-1",
+        cwd=named.parent,
+        env=environment({"PYTHONIOENCODING": encoding}),
+        check=False,
+        timeout=TIME_LIMIT_S,
+    )
+    assert done.returncode == 0 and "UnicodeEncodeError" not in done.stderr, done.stderr
+    if tool in ("python", "prompt", "inspect"):
+        assert SHOWN[encoding] in done.stdout
+
+
+NAME = "_\u00e9\u4e2d"
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package whose module has such names."""
+    folder = tmp_path_factory.mktemp("named") / "letters"
+    folder.mkdir()
+    module = tmebox.compile(source_text=ADD_C + "int back(int a) { return add(a, 1); }\n")
+    file = module.file
+    exports = tuple(replace(export, name=export.name + NAME, prototype=None) for export in file.exports)
+    symbols = tuple(replace(symbol, name=symbol.name + NAME) for symbol in file.symbols)
+    codec.write(replace(file, exports=exports, symbols=symbols), folder / "library.tbx")
+    (folder / "__init__.py").write_text(
+        "import pathlib, tmebox\n"
+        "def module(): return tmebox.Module.load(pathlib.Path(__file__).with_name('library.tbx'))\n"
+    )
+    return folder

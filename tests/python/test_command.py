@@ -41,6 +41,18 @@ def test_a_text_and_standard_input_run() -> None:
     assert run("python", text="print(6 * 7)").stdout == "42\n"
 
 
+def test_a_program_on_standard_input_is_utf8_as_in_a_file() -> None:
+    for data, said in (("print(len('\u00e9'))".encode(), b"1\n"), (b"'\xe9'", b"not UTF-8")):
+        done = subprocess.run(
+            [*COMMAND, "python"],
+            input=data,
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": "ascii"},
+            check=False,
+        )
+        assert said in done.stdout + done.stderr and b"Traceback" not in done.stderr
+
+
 def test_failures_show_a_traceback_and_a_status() -> None:
     done = run("python", "-c", "def f(): 1 / 0\nf()")
     assert done.returncode == 1
@@ -322,6 +334,14 @@ def test_the_magic_runs_cells_in_a_sandbox(capsys: pytest.CaptureFixture[str]) -
     assert magic("--reset", "1") == 1
     with pytest.raises(ValueError, match="--bad"):
         magic("--bad", "1")
+
+
+def test_a_cell_tells_the_terminal_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    SandboxMagic({})("", "print('\\x1b[2Ja\\tb')")
+    assert capsys.readouterr().out == "\\x1b[2Ja\tb\n"
 
 
 def test_a_time_limit_holds_for_later_cells_also_after_a_trap_and_a_reset() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import re
 import traceback
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from tmebox.modulefile.prototypes import (
     Struct,
     StructField,
 )
+from tmebox.python import Opaque as PythonOpaque
 from tmebox.python.errors import PythonError, PythonFrame
 from tmebox.shown import printable
 from tmebox.toolchain.cc.driver import main_cc
@@ -148,6 +150,16 @@ def test_exceptions_of_sandboxed_python_are_said_plainly() -> None:
     error = PythonError(ESCAPE, f"one\n{ESCAPE}", (PythonFrame(ESCAPE, 1, ESCAPE),))
     assert all(line.isprintable() for text in (str(error), error.traceback) for line in text.split("\n"))
     assert error.message == f"one\n{ESCAPE}"  # the program's word, as it said it
+
+
+def test_reprs_of_what_sandboxed_python_says_are_plain_and_short() -> None:
+    for text in (ESCAPE, f"<one\n{ESCAPE}>", ESCAPE * 100_000):
+        value = PythonOpaque(ESCAPE, text)
+        things = (value, [value], PythonFrame(ESCAPE, 1, ESCAPE), PythonError(ESCAPE, ESCAPE))
+        for shown in (f"{value}", *map(repr, things)):
+            assert shown.isprintable() and len(shown) < 30_000
+        assert value.text == text and pickle.loads(pickle.dumps(value)) == value
+    assert repr(PythonOpaque("function", "<function f>")) == "<function f>"
 
 
 MANY = "char bytes[9]; void *many(void) { return bytes; } long wide(void *p) { return 0; }"

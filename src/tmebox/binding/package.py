@@ -16,6 +16,7 @@ from tmebox.binding.constants import Value
 from tmebox.errors import ModuleError
 from tmebox.modulefile import codec
 from tmebox.outputs import write_output
+from tmebox.runtime.attributes import is_attribute
 from tmebox.runtime.calls.stubs import TAKEN, stub
 
 MODULE = "library.tbx"
@@ -158,10 +159,10 @@ def _outer(body: list[ast.stmt]) -> list[ast.stmt]:
 
 
 def _is_free_name(name: str) -> bool:
-    """Python reads a name in its normal form, and gives meaning to those between underscores."""
-    is_special = name.startswith("__") and name.endswith("__")
+    """Python reads a name in its normal form, and gives meaning to some with an underscore in front, as
+    others do."""
     is_itself = name.isidentifier() and unicodedata.normalize("NFKC", name) == name
-    return is_itself and not is_special and not keyword.iskeyword(name)
+    return is_itself and is_attribute(name) and not keyword.iskeyword(name)
 
 
 def _literal(value: Value) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from iced_x86 import Decoder, FlowControl, Formatter, FormatterSyntax, Instruction, Mnemonic, OpKind, Register
@@ -22,23 +22,20 @@ class Line:
     note: str = ""
 
 
-def list_function(module: ModuleFile, symbol: Symbol) -> list[Line]:
-    """The instructions of one function, decoded from the module's text, with notes."""
+def list_function(module: ModuleFile, symbol: Symbol) -> Iterator[Line]:
+    """The instructions of one function, decoded from the module's text, with notes. One after the other: a
+    function may be as long as the text, and that half a gigabyte."""
     start = symbol.address - module.text_address
     code = module.text[start : start + symbol.size_bytes]
-    instructions = list(Decoder(64, code, ip=symbol.address))
-    notes = annotate(instructions, module.base)
     formatter = Formatter(FormatterSyntax.GAS)
     formatter.space_after_operand_separator = True
-    lines = []
-    for instruction, note in zip(instructions, notes, strict=True):
+    for instruction, note in annotated(Decoder(64, code, ip=symbol.address), module.base):
         at = instruction.ip - symbol.address
         text = formatter.format(instruction)
         target = _direct_target(instruction)
         if target is not None:
             note = note or f"→ {name_of(module, target)}"  # noqa: PLW2901
-        lines.append(Line(instruction.ip, code[at : at + instruction.len].hex(), text, note))
-    return lines
+        yield Line(instruction.ip, code[at : at + instruction.len].hex(), text, note)
 
 
 def name_of(module: ModuleFile, address: int) -> str:
@@ -64,21 +61,23 @@ def _direct_target(instruction: Instruction) -> int | None:
     return None
 
 
-def annotate(instructions: Sequence[Instruction], base: str = "gs") -> list[str]:
-    """One note per instruction; "" where there is nothing to say. For reading only: the verifier decides.
+def annotated(instructions: Iterable[Instruction], base: str = "gs") -> Iterator[tuple[Instruction, str]]:
+    """Each instruction with a note; "" where there is nothing to say. For reading only: the verifier decides.
 
     base: where the code has its window's base, "gs" or "r15".
     """
-    notes = [NOTES[base](instruction) for instruction in instructions]
-    for index in range(len(instructions)):
+    last: list[tuple[Instruction, str]] = []
+    for instruction in instructions:
+        last.append((instruction, NOTES[base](instruction)))
         for pattern in PATTERNS[base]:
-            first = index - pattern.length + 1
-            if first >= 0 and pattern.ends_with(instructions[index]):
-                sequence = instructions[first : index + 1]
-                if not pattern.has_check or any(_is_check(instruction) for instruction in sequence):
-                    notes[first : index + 1] = [pattern.name] * pattern.length
+            if len(last) >= pattern.length and pattern.ends_with(instruction):
+                sequence = [each for each, _ in last[-pattern.length :]]
+                if not pattern.has_check or any(map(_is_check, sequence)):
+                    last[-pattern.length :] = [(each, pattern.name) for each in sequence]
                     break
-    return notes
+        if len(last) == LONGEST_PATTERN:
+            yield last.pop(0)
+    yield from last
 
 
 def _gs_note(instruction: Instruction) -> str:
@@ -188,3 +187,4 @@ PATTERNS: dict[str, tuple[Pattern, ...]] = {
     ),
 }
 """By where the window's base is."""
+LONGEST_PATTERN = max(pattern.length for patterns in PATTERNS.values() for pattern in patterns)

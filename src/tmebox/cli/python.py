@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codeop
 import contextlib
+import io
 import re
 import sys
 from pathlib import Path
@@ -48,7 +49,7 @@ def python(
     source, name = _program(file, command)
     prompt = interactive or (source is None and sys.stdin is not None and sys.stdin.isatty())
     if source is None and not prompt:
-        source, name = sys.stdin.read() if sys.stdin is not None else "", "<stdin>"
+        source, name = _text(sys.stdin.buffer.read(), "<stdin>") if sys.stdin is not None else "", "<stdin>"
     with Python(
         memory=memory, timeout=timeout, instructions=instructions, seed=seed, stdout=_show, output="1GiB"
     ) as interpreter:
@@ -74,11 +75,16 @@ def _program(file: Path | None, command: str | None) -> tuple[str | None, str]:
     if command is not None:
         return command, "<command>"
     if file is not None:
-        try:
-            return file.read_text(encoding="utf-8"), file.name
-        except UnicodeDecodeError as error:
-            raise typer.BadParameter(f"{file}: not UTF-8 ({error.reason} at byte {error.start})") from None
+        return _text(file.read_bytes(), str(file)), file.name
     return None, ""
+
+
+def _text(data: bytes, name: str) -> str:
+    """A program, which is UTF-8 wherever it comes from, as Python has it."""
+    try:
+        return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8").read()
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"{name}: not UTF-8 ({error.reason} at byte {error.start})") from None
 
 
 def _exit_code(message: str) -> int:

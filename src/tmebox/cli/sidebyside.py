@@ -15,6 +15,8 @@ _WIDE_TO_NARROW = {
 _REGISTER = re.compile(r"%(r\w+)")
 ENDS = (".size", ".cfi_endproc", ".Lfunc_end")
 DEBUG_LABELS = (".Ltmp", ".Lfunc")
+LONG = 1000
+"""Lines."""
 _SPACES = re.compile(r"\s+")
 _SUFFIXED = re.compile(r"^(mov|lea|add|sub|and)[lq] ")
 
@@ -53,10 +55,10 @@ def _is_for_debuggers(label: str | None, text: str) -> bool:
 
 
 def side_by_side(source: list[str], instrumented: list[str]) -> Iterator[Pair]:
-    """Both listings in order, with lines that say the same in one row."""
-    matcher = SequenceMatcher(
-        a=[_essence(line) for line in source], b=[_essence(line) for line in instrumented], autojunk=False
-    )
+    """Both listings in order, with lines that say the same in one row. In long ones, lines that are there
+    again and again are no places to align others by: it would take a time that grows with their square."""
+    left, right = ([_essence(line) for line in lines] for lines in (source, instrumented))
+    matcher = SequenceMatcher(a=left, b=right, autojunk=len(source) > LONG)
     for _, low, high, other_low, other_high in matcher.get_opcodes():
         left, right = source[low:high], instrumented[other_low:other_high]
         for index in range(max(len(left), len(right))):

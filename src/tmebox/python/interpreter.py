@@ -27,6 +27,7 @@ from tmebox.python.settings import UNLIMITED, Settings, checked_instructions, ch
 from tmebox.python.snapshot import PythonSnapshot
 from tmebox.python.values import Encoder, encoded_source
 from tmebox.shown import Fact, Shown
+from tmebox.uncopied import Uncopied
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -40,7 +41,7 @@ _WORD = struct.Struct("<I")
 _EACH_RUN = struct.Struct("<IIIIqQ")
 
 
-class Python(Shown):
+class Python(Uncopied, Shown):
     """An interpreter that shares nothing with any other, nor with the host but what it is given.
 
     `python.run(source)`, `python.eval(expression)`, `python["name"]`, `python["name"] = value`,

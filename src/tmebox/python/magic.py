@@ -8,9 +8,11 @@ from typing import Any
 
 from tmebox.python.errors import PythonError
 from tmebox.python.interpreter import Python
+from tmebox.shown import printable
+from tmebox.uncopied import Uncopied
 
 
-class SandboxMagic:
+class SandboxMagic(Uncopied):
     """One interpreter for a notebook, made when it is first used."""
 
     def __init__(self, user_namespace: dict[str, Any]) -> None:
@@ -67,8 +69,9 @@ class SandboxMagic:
 
 
 def _show(text: str) -> None:
-    """On what is the cell's standard output at this moment."""
-    sys.stdout.write(text)
+    """On what is the cell's standard output at this moment. A terminal gets no escape sequences of a
+    program's."""
+    sys.stdout.write(printable(text, keep="\n\t") if sys.stdout.isatty() else text)
 
 
 def load_ipython_extension(ipython: Any) -> None:

@@ -18,6 +18,8 @@ import tmebox
 from tmebox.errors import TmeboxError, Trap
 from tmebox.python.errors import PythonError
 from tmebox.python.interpreter import Python
+from tmebox.python.opaque import Opaque
+from tmebox.uncopied import Uncopied
 
 VERSIONS = ("2025-06-18", "2025-03-26", "2024-11-05")
 """Of the protocol, the newest first."""
@@ -64,7 +66,7 @@ class RequestError(Exception):
         super().__init__(message)
 
 
-class Server:
+class Server(Uncopied):
     """Options are those of `Python`."""
 
     def __init__(self, **options: Any) -> None:
@@ -246,6 +248,8 @@ def _piece(value: Any) -> str:
     """Of what has no parts. A byte takes up to four characters."""
     if isinstance(value, str | bytes | bytearray):
         return repr(value[:LONGEST_SHOWN])
+    if isinstance(value, Opaque):
+        return value.text[: LONGEST_SHOWN + 1]
     try:
         return repr(value)
     except ValueError as error:  # an integer of more digits than this Python writes

@@ -28,7 +28,8 @@ class Box(Sandbox):
     """A sandbox for a C library: functions that go by pointer, objects that C passes back, memory with types.
 
     Made like a `Sandbox`. Pointers that the library returns are `Pointer`s, and None for NULL; but a
-    `const char *` is a str. Exports that are named like attributes of it are reached by `exports`.
+    `const char *` is a str. Exports that are named like attributes of it, or begin with an underscore, are
+    reached by `exports`.
     """
 
     # -- what the library gets of the host -----------------------------------------------------------

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class Exports(Mapping[str, Callable[..., Any]]):
-    """All exports of a sandbox's module by name, those that are named like its attributes as well:
-    `sandbox.exports["close"](3)`. An export without a known prototype takes and returns integers, as call_raw
-    does."""
+    """All exports of a sandbox's module by name, those that are named like its attributes or begin with an
+    underscore as well: `sandbox.exports["close"](3)`. An export without a known prototype takes and
+    returns integers, as call_raw does."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox

@@ -18,6 +18,7 @@ from tmebox.memory.templates import Template
 from tmebox.memory.windows import WINDOWS
 from tmebox.once import once
 from tmebox.runtime import commands
+from tmebox.runtime.attributes import is_attribute, listed_attributes
 from tmebox.runtime.calls import functions, host_functions
 from tmebox.runtime.calls.received import Guest
 from tmebox.runtime.captured import Captured
@@ -60,7 +61,7 @@ SIZES = frozenset({"memory", "stack"})
 MOST_TEMPLATES = 64
 """Combinations of limits that a module's sandboxes are made ready for."""
 U64 = (1 << 64) - 1
-OWN_ATTRIBUTES = frozenset({"module", "_given", "_program_ran", "_quick", "_share", "_tenancy", "base"})
+OWN_ATTRIBUTES = frozenset({"module", "base"})
 """Before they are set, they are not there; an export of such a name is reached by `exports`."""
 STATES = {_native.IDLE: "idle", _native.RUNNING: "running", _native.DEAD: "trapped"}
 
@@ -69,9 +70,9 @@ class Sandbox(Sharing, Columnar, Shown):
     """Runs one module, isolated from the host and from every other sandbox.
 
     Exported functions are attributes: `sandbox.blur(image, out, w, h)`; `exports["name"]` has all of them,
-    also those whose names are attributes of any sandbox, and `call("name", …)` takes a `timeout`. One call
-    runs at a time: another thread's call meanwhile raises SandboxBusy. After a trap every call raises
-    SandboxClosed."""
+    also those whose names are attributes of any sandbox or begin with an underscore, and `call("name", …)`
+    takes a `timeout`. One call runs at a time: another thread's call meanwhile raises SandboxBusy. After a
+    trap every call raises SandboxClosed."""
 
     def __init__(
         self,
@@ -167,8 +168,10 @@ class Sandbox(Sharing, Columnar, Shown):
 
     # -- calling ---------------------------------------------------------------------------------
     def __getattr__(self, name: str) -> Any:
-        if name in OWN_ATTRIBUTES or (name.startswith("__") and name not in self.module.exports):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        if name in OWN_ATTRIBUTES or not is_attribute(name):
+            known = name not in OWN_ATTRIBUTES and name in self.module.exports
+            hint = f": an export that begins with _ is called as exports[{name!r}](…)" if known else ""
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
         export, tenancy = self._export(name), self._tenancy
         # What is kept here must not keep the sandbox alive; what is handed out may be all the caller keeps,
         # as in `Sandbox(module).add(3, 4)`. Not by way of __dict__, which as an object would take memory.
@@ -214,7 +217,7 @@ class Sandbox(Sharing, Columnar, Shown):
         return self._tenancy.instance.call(self.module.address_of(name), words, (), b"", -1.0)[0]
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *self.module.exports})
+        return sorted({*super().__dir__(), *listed_attributes(self.module.exports)})
 
     # -- programs --------------------------------------------------------------------------------
     def run(

@@ -11,6 +11,7 @@ from tmebox.errors import Trap
 from tmebox.python.errors import PythonError
 from tmebox.python.interpreter import Python
 from tmebox.python.opaque import Opaque
+from tmebox.uncopied import Uncopied
 
 
 class _FinalAnswer(BaseException):
@@ -20,7 +21,7 @@ class _FinalAnswer(BaseException):
         self.answer = answer
 
 
-class SandboxExecutor(PythonExecutor):  # type: ignore[misc]
+class SandboxExecutor(Uncopied, PythonExecutor):  # type: ignore[misc]
     """Runs a CodeAgent's steps in one interpreter, whose globals stay from step to step. Tools run on the
     host. After a trap, such as a timeout, the next step begins with no globals but the agent's variables."""
 

@@ -18,6 +18,7 @@ from tmebox.runtime.calls.received import Guest
 from tmebox.runtime.module import Module, module_at
 from tmebox.runtime.sandbox_memory import SandboxMemory
 from tmebox.shown import printable
+from tmebox.uncopied import Uncopied
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -80,7 +81,7 @@ class Callback:
         return f"<tmebox.Callback {self.type.pointer}{' (closed)' * self.closed}: {self.function!r}>"
 
 
-class Callbacks:
+class Callbacks(Uncopied):
     """Those of one sandbox, and its handles."""
 
     def __init__(self, instance: _native.Instance, memory: SandboxMemory, module: Module) -> None:

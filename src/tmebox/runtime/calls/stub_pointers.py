@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from itertools import count
 
 from tmebox.modulefile.prototypes import Array, Bool, CType, Float, Function, Integer, Opaque, Pointer, Struct
+from tmebox.runtime.attributes import is_attribute
 
 POINTER = "tmebox.Pointer"
 OF_POINTERS = frozenset(
@@ -89,7 +90,7 @@ _GIVEN = "value: Any = None, /, **members: Any"
 def _has_names(struct: Struct) -> bool:
     names = [field.name for field in struct.fields]
     return bool(names) and all(
-        name.isascii() and name.isidentifier() and not keyword.iskeyword(name) and not name.startswith("_")
+        name.isascii() and name.isidentifier() and not keyword.iskeyword(name) and is_attribute(name)
         for name in names
     )
 

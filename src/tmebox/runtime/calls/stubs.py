@@ -26,7 +26,7 @@ from tmebox.modulefile.prototypes import (
     Vector,
     Void,
 )
-from tmebox.runtime.attributes import BOX_ATTRIBUTES, SANDBOX_ATTRIBUTES
+from tmebox.runtime.attributes import BOX_ATTRIBUTES, SANDBOX_ATTRIBUTES, is_attribute
 from tmebox.runtime.calls.functions import is_string, plan, python_names
 from tmebox.runtime.calls.items import takes_text
 from tmebox.runtime.calls.stub_pointers import PointerClasses
@@ -120,6 +120,8 @@ def _methods(
 
 def _left_out(name: str, prototype: Prototype | None, by_clang: bool, taken: frozenset[str]) -> str | None:
     """Why an export has no method, if so."""
+    if not is_attribute(name):
+        return "begins with an underscore; use exports"
     if name in taken:
         return "every sandbox has an attribute of this name; use exports"
     if not _is_name(name) or name in TAKEN:
@@ -270,7 +272,7 @@ class _Records:
         fields = [field.name for field in struct.fields]
         if not fields or len(set(fields)) < len(fields):
             return None
-        if any(not _is_name(name) or name.startswith("_") or name in TAKEN for name in fields):
+        if any(not _is_name(name) or not is_attribute(name) or name in TAKEN for name in fields):
             return None
         returned = [self.returned(field.type) for field in struct.fields]
         members = [self._stored(field.type) for field in struct.fields]

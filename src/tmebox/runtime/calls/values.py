@@ -27,6 +27,7 @@ from tmebox.modulefile.prototypes import (
     size_of,
 )
 from tmebox.runtime import host_pointers
+from tmebox.runtime.attributes import is_attribute
 from tmebox.runtime.calls.extents import MOST_EMPTY, can_be_read, items_can_be_read
 from tmebox.runtime.calls.items import takes_text
 from tmebox.runtime.calls.lasting import one_for_each
@@ -110,14 +111,15 @@ def with_texts(ctype: CType, value: Any, place: Callable[[Any, Pointer, str], An
 class Record:
     """What stands for a struct or union in Python: a named tuple that also knows the bytes it was made from,
     so that it can be passed back as it came; to the sandbox that it came from, if pointers are in it. Members
-    of anonymous members are attributes of it, too."""
+    of anonymous members are attributes of it, too. A member whose name begins with an underscore has its
+    place instead, as `_0`."""
 
     _layout: Struct
     _data: bytes
     _of: weakref.ref[_native.Instance]
 
     def __getattr__(self, name: str) -> Any:
-        if not name.startswith("__") and "_data" in self.__dict__:
+        if is_attribute(name) and "_data" in self.__dict__:
             for field, value in zip(self._layout.fields, self, strict=True):
                 if not field.name and isinstance(value, Record):
                     try:

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from tmebox import _native
 from tmebox.errors import LimitError, SandboxClosed
+from tmebox.uncopied import Uncopied
 
 CLOSED = "the pool is closed"
 LONGEST_WAIT_S = 1.0
@@ -49,7 +50,7 @@ class Waiter:
         return self.mail.get_nowait()
 
 
-class Permits:
+class Permits(Uncopied):
     """Counts down from `count`. `acquire` returns what is given back to `release`.
 
     There is no lock: a signal handler may want a permit while this thread is about to take one. A permit lies

@@ -16,6 +16,7 @@ from tmebox.runtime.pool.mapping import Task
 from tmebox.runtime.pool.permits import Held, Permits
 from tmebox.runtime.pool.workers import Workers
 from tmebox.runtime.sandbox import Sandbox, Snapshot
+from tmebox.uncopied import Uncopied
 
 if TYPE_CHECKING:
     from typing_extensions import Self, TypeVarTuple, Unpack
@@ -159,7 +160,7 @@ class SandboxPool(Pool):
         return f"<tmebox.SandboxPool of {self.size}, {self.threads} threads, {self.snapshot.module!r}>"
 
 
-class Lease:
+class Lease(Uncopied):
     """One sandbox for one `with` or `async with`. It ends then, even if a call was left running in it."""
 
     def __init__(self, pool: SandboxPool, timeout_s: float | None) -> None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar
 
 from tmebox.runtime.background import settled
+from tmebox.uncopied import Uncopied
 
 R = TypeVar("R")
 Submit = Callable[[tuple[Any, ...]], "Future[Any]"]
@@ -23,7 +24,7 @@ class Bar(Protocol):
     def close(self) -> None: ...
 
 
-class _Ahead(Generic[R]):
+class _Ahead(Uncopied, Generic[R]):
     """Tasks that were begun and not yet asked for. `submit` begins one; `source` gives their arguments, and
     is advanced by whoever asks for results, never by another thread.
 

@@ -15,6 +15,7 @@ from typing import Any
 from tmebox import _native
 from tmebox.errors import SandboxClosed
 from tmebox.runtime.background import Job, perform
+from tmebox.uncopied import Uncopied
 
 Task = Callable[[], Any]
 Tasks = queue.SimpleQueue[Job | None]
@@ -29,7 +30,7 @@ class _Here(threading.local):
 _here = _Here()
 
 
-class Workers:
+class Workers(Uncopied):
     """At most `count` threads, started as tasks come. (One more for each start that an exception of a signal
     handler interrupts.) There is no lock: a signal handler may submit while this thread does."""
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tmebox import _native, abi
 from tmebox.modulefile import prototypes as p
+from tmebox.runtime.attributes import is_attribute, listed_attributes
 from tmebox.runtime.calls.kinds import kind_of
 from tmebox.runtime.calls.lasting import one_for_each
 from tmebox.runtime.calls.named import names_of
@@ -38,9 +39,10 @@ class Pointer(_native.Pointer):
     """A pointer to values of one C type in a sandbox.
 
     `p[i]` is an item, `p[i] = value` sets it, `p.x` is a member of the struct that it points to, as C's `->`;
-    a member hides a method of its name, which is `Pointer.read(p)` then. What `Box.new` made knows how many
-    items there are, and others raise IndexError; of what a library gave nothing is known, and where no
-    memory is BadPointer is raised. Everything that is read is as untrusted as the code that wrote it.
+    a member hides a method of its name, which is `Pointer.read(p)` then. A member whose name begins with an
+    underscore, which is no attribute, is `p["_x"]`, as any member may be called. What `Box.new` made knows
+    how many items there are, and others raise IndexError; of what a library gave nothing is known, and where
+    no memory is BadPointer is raised. Everything that is read is as untrusted as the code that wrote it.
     """
 
     __slots__ = ()  # the core has them, so that it can make pointers by itself
@@ -78,21 +80,29 @@ class Pointer(_native.Pointer):
             )
         return offset
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, index: int | str) -> Any:
+        if isinstance(index, str):
+            return _member_at(self._space, self._place(0), _with_member(self._target, index), index, self)
         return value_at(self._space, self._place(index), self._target, self)
 
-    def __setitem__(self, index: int, value: Any) -> None:
-        _put_at(self._space, self._place(index), self._target, value, f"{self._target}")
+    def __setitem__(self, index: int | str, value: Any) -> None:
+        if isinstance(index, str):
+            _set_member_at(self._space, self._place(0), _with_member(self._target, index), index, value)
+        else:
+            _put_at(self._space, self._place(index), self._target, value, f"{self._target}")
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or not isinstance(self._target, p.Struct):
+        _require_attribute(name)
+        if not isinstance(self._target, p.Struct):
             raise AttributeError(f"a {_type_of(self)} has no attribute {name!r}")
         return _member_at(self._space, self._place(0), self._target, name, self)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "_freed":
             super().__setattr__(name, value)
-        elif isinstance(self._target, p.Struct):
+            return
+        _require_attribute(name)
+        if isinstance(self._target, p.Struct):
             _set_member_at(self._space, self._place(0), self._target, name, value)
         else:
             raise AttributeError(f"a {_type_of(self)} has no member {name!r}: write p[0] = value")
@@ -191,7 +201,8 @@ class Pointer(_native.Pointer):
 
 
 class StructView(Stored):
-    """A struct or union in a sandbox's memory: its members are attributes, read and written there."""
+    """A struct or union in a sandbox's memory: its members are attributes, read and written there. One whose
+    name begins with an underscore is no attribute, but `view["_x"]`, as any member may be called."""
 
     __slots__ = ("_keeps", "_offset", "_space")
     _keeps: Any
@@ -202,17 +213,25 @@ class StructView(Stored):
         for name, value in (("_space", space), ("_offset", offset), ("_struct", struct), ("_keeps", keeps)):
             object.__setattr__(self, name, value)
 
+    def __getitem__(self, name: str) -> Any:
+        return _member_at(self._space, self._start(), _with_member(self._struct, name), name, self._keeps)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        _set_member_at(self._space, self._start(), _with_member(self._struct, name), name, value)
+
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        if isinstance(self._keeps, Pointer):
-            Pointer._place(self._keeps, 0)  # is it there?
-        return _member_at(self._space, self._offset, self._struct, name, self._keeps)
+        _require_attribute(name)
+        return _member_at(self._space, self._start(), self._struct, name, self._keeps)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        _require_attribute(name)
+        _set_member_at(self._space, self._start(), self._struct, name, value)
+
+    def _start(self) -> int:
+        """Where it is. Raises ValueError if it was freed."""
         if isinstance(self._keeps, Pointer):
-            Pointer._place(self._keeps, 0)  # is it there?
-        _set_member_at(self._space, self._offset, self._struct, name, value)
+            Pointer._place(self._keeps, 0)
+        return self._offset
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, StructView) and self._read() == other._read()
@@ -227,18 +246,14 @@ class StructView(Stored):
         if self._space.instance is not instance:
             raise TypeError(f"{what}: {self!r} is in another sandbox")
         if isinstance(target, p.Void) or kind_of(target) == kind_of(self._struct):
-            if isinstance(self._keeps, Pointer):
-                Pointer._place(self._keeps, 0)  # is it there?
-            return self._offset
+            return self._start()
         raise TypeError(f"{what}: expected a {p.Pointer(target)}, got {self!r}")
 
     def _read_bytes(self) -> bytes:
-        if isinstance(self._keeps, Pointer):
-            Pointer._place(self._keeps, 0)  # is it there?
-        return self._space.memory.read(self._offset, self._struct.size_bytes)
+        return self._space.memory.read(self._start(), self._struct.size_bytes)
 
     def __dir__(self) -> list[str]:
-        return [field.name for field in self._struct.fields if field.name]
+        return listed_attributes(field.name for field in self._struct.fields)
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise TypeError("a struct in a sandbox is not copied or pickled: read() of its pointer gives it")
@@ -248,6 +263,20 @@ class StructView(Stored):
 
 
 _set = object.__setattr__
+
+
+def _require_attribute(name: str) -> None:
+    if not is_attribute(name):
+        raise AttributeError(f"no attribute {name!r}: a member whose name begins with _ is pointer[{name!r}]")
+
+
+def _with_member(target: p.CType, name: str) -> p.Struct:
+    """The target, a struct with such a member. Raises TypeError, KeyError."""
+    if not isinstance(target, p.Struct) or not isinstance(name, str):
+        raise TypeError(f"{target}[{name!r}]: only structs have members, which are called by their names")
+    if name not in member_names(target):
+        raise KeyError(name)
+    return target
 
 
 def _type_of(pointer: Pointer) -> str:
