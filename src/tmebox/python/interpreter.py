@@ -27,6 +27,7 @@ from tmebox.python.reading import value_of
 from tmebox.python.settings import UNLIMITED, Settings, checked_instructions, checked_modules, checked_names
 from tmebox.python.snapshot import PythonSnapshot
 from tmebox.python.values import Encoder, encoded_source
+from tmebox.runtime.worldless import WorldlessSandbox
 from tmebox.shown import Fact, Shown
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Python(Shown):
         self.printed = Printed(stdout, self.settings.output_bytes)
         self._host = HostSide(weakref.ref(self))
         self._listener = Listener(weakref.ref(self), self._host.runs)
-        self.sandbox = tmebox.Sandbox(state, timeout=timeout, imports={"python_host": self._host})
+        self.sandbox = WorldlessSandbox(state, timeout=timeout, imports={"python_host": self._host})
         self._begin()
         self._offer_all()
 
