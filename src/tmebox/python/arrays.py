@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +14,14 @@ from tmebox.python.values import Malformed, Place, element_of, room
 if TYPE_CHECKING:
     import tmebox
 
-_generation = 0
-
 
 class Arrays:
     """The arrays of one interpreter, by their offset in its window. They stay as long as it does: the program
     may have views of them anywhere. The generation tells a program that went on from a snapshot that its are
-    gone."""
+    gone: in another process, too, none is like it."""
 
     def __init__(self, sandbox: tmebox.Sandbox) -> None:
-        global _generation
-        _generation = _generation + 1 & 0xFFFF_FFFF
-        self.generation = _generation
+        self.generation = secrets.randbits(64)
         self._sandbox = sandbox
         self._known: dict[int, np.ndarray[Any, Any]] = {}
 

@@ -119,8 +119,9 @@ class Python(Shown):
         self._requests: list[Any] = []
         self._replies: list[Any] = []
         settings, pack = self.settings, struct.pack_into
-        pack("<I", view, wire.GENERATION, self.arrays.generation)
+        pack("<Q", view, wire.GENERATION, self.arrays.generation)
         pack("<I", view, wire.HAS_MODULES, bool(settings.modules))
+        pack("<I", view, wire.UNSEEDED, True)
         if settings.clock is not None:
             pack("<Q", view, wire.CLOCK, int(settings.clock * 1e9))
         self._allowed = UNLIMITED if settings.instructions is None else settings.instructions
