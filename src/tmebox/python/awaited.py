@@ -38,6 +38,8 @@ class AwaitedRun:
                 await asyncio.wait([running], timeout=ASK_AGAIN_S)
             running.exception()  # it was looked at
             raise
+        finally:
+            del running  # it has the exception, whose traceback has this frame, and the interpreter's
 
     # -- on the loop's thread ----------------------------------------------------------------------
     def _cancel(self) -> None:
@@ -70,6 +72,7 @@ class AwaitedRun:
             raise RuntimeError("the host's function was cancelled") from None
         finally:
             self._pending.discard(pending)
+            del pending  # as in `over`
 
 
 async def awaited(awaitable: Any) -> Any:
@@ -77,12 +80,26 @@ async def awaited(awaitable: Any) -> Any:
     return await awaitable
 
 
+async def _settled(awaitable: Any) -> tuple[Any, Exception | None]:
+    """What comes of it: raised through asyncio.run, an exception and the task would keep each other."""
+    try:
+        return await awaitable, None
+    except Exception as error:
+        return None, error
+
+
 def result_without_loop(awaitable: Any) -> Any:
     """In a loop that is made for it. Raises RuntimeError below one that runs."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(awaited(awaitable))
+        value, error = asyncio.run(_settled(awaitable))
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # as in `over`
+        return value
     if inspect.iscoroutine(awaitable):
         awaitable.close()  # it was never started
     raise RuntimeError("an async function was called below an event loop: use run_async or eval_async")

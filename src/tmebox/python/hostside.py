@@ -125,6 +125,10 @@ class HostSide:
         known, error = self._failures
         return error if known == number else None
 
+    def forget(self) -> None:
+        """What they raised: its traceback has frames that have the interpreter."""
+        self._failures = self._failures[0], None
+
 
 def _described(error: Exception) -> tuple[str, str]:
     """The built-in exception that it is in the sandbox, and what it says there."""

@@ -310,6 +310,7 @@ class Python(Shown):
             return self._outcome(status)
         finally:
             host.awaited = None
+            host.forget()
             self._requests, self._replies = [], []
             if awaited is not None:
                 awaited.end()
@@ -323,9 +324,12 @@ class Python(Shown):
         ended = ending(status, self._said, self._host.failure, self._allowed)
         if isinstance(ended, Opaque):
             return ended
-        if self._listener.heard and isinstance(ended, PythonError) and ended.type == "KeyboardInterrupt":
-            raise KeyboardInterrupt from ended
-        raise ended
+        try:
+            if self._listener.heard and isinstance(ended, PythonError) and ended.type == "KeyboardInterrupt":
+                raise KeyboardInterrupt from ended
+            raise ended
+        finally:
+            del ended  # else it and this frame keep each other, and this interpreter
 
     def reply(self, data: bytes) -> tuple[int, int]:
         """An answer to the guest: offset and size of where it is. It has read the one before."""
