@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import html.parser
 import io
+import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from rich.console import Console
 
 import tmebox
 from tmebox.errors import Frame
-from tmebox.shown import Shown
+from tmebox.shown import Shown, printable
 
 SOURCE = """
 void note(int);
@@ -112,6 +114,33 @@ def test_many_items_are_counted() -> None:
     table = Table(Many()._repr_html_())
     assert table.rows["items"][-1] == "… and 99,980 more"
     assert list(table.rows) == ["items"]
+
+
+def test_every_character_is_printable_or_spelled_out() -> None:
+    text = "".join(map(chr, range(sys.maxunicode + 1)))
+    spelled = ("\\x%02x", "\\u%04x", "\\U%08x")
+    expected = [
+        c if c.isprintable() or c == "\n" else spelled[(ord(c) > 0xFF) + (ord(c) > 0xFFFF)] % ord(c)
+        for c in text
+    ]
+    assert printable(text, keep="\n") == "".join(expected)
+    assert printable("\n\t") == "\\x0a\\x09" and printable("é\n") == "é\\x0a"
+
+
+@pytest.mark.parametrize("text", ["\0" * 400_000, "é\u202e" * 200_000, "\U0010ffff" * 200_000], ids=range(3))
+def test_spelling_out_takes_little_more_than_its_result(text: str) -> None:
+    tracemalloc.start()
+    try:
+        shown = printable(text)
+        _, most = tracemalloc.get_traced_memory()
+        assert most < 3 * sys.getsizeof(shown)
+        del shown
+        tracemalloc.reset_peak()
+        assert printable(text, longest=100) == f"{printable(text[:100])}…"
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+    assert printable("\0a", longest=2) == "\\x00a" and printable("\0ab", longest=2) == "\\x00a…"
 
 
 def test_one_function_makes_texts_printable() -> None:

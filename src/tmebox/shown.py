@@ -11,16 +11,32 @@ from itertools import islice
 LONGEST_FACT = 2000
 MOST_ITEMS = 20
 LONGEST_NAME = 200
+MOST_KEPT = 10_000
 Fact = tuple[str, object]
 
 
-def printable(text: str, keep: str = "") -> str:
+def printable(text: str, keep: str = "", longest: int | None = None) -> str:
     """`text` with what is not printable spelled out: the one way in which texts of modules, of sources and of
     programs get into messages. Their author may be anybody, and they must not reach a terminal as escape
-    sequences. keep: control characters that stay."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in keep else _escaped(ord(c)) for c in text)
+    sequences. keep: control characters that stay. longest: characters of the text that are looked at; for
+    what is behind them stands "…". Without it the author decides what this costs."""
+    if longest is not None and len(text) > longest:
+        text = f"{text[:longest]}…"
+    return text if text.isprintable() else text.translate(_Spelled(keep))
+
+
+class _Spelled(dict[int, str]):
+    """What `str.translate` puts in the place of a character. Few characters are met many times."""
+
+    def __init__(self, keep: str) -> None:
+        super().__init__({ord(c): c for c in keep})
+
+    def __missing__(self, code: int) -> str:
+        c = chr(code)
+        spelled = c if c.isprintable() else _escaped(code)
+        if len(self) < MOST_KEPT:
+            self[code] = spelled
+        return spelled
 
 
 def _escaped(code: int) -> str:
@@ -30,7 +46,7 @@ def _escaped(code: int) -> str:
 def some_of(names: Collection[str]) -> str:
     """For messages: the first of the names, printable, and how many more there are; "none" without any. What
     a module says there are may be a million."""
-    shown = [printable(name[:LONGEST_NAME]) for name in islice(names, MOST_ITEMS)]
+    shown = [printable(name, longest=LONGEST_NAME) for name in islice(names, MOST_ITEMS)]
     if len(names) > MOST_ITEMS:
         shown.append(f"… and {len(names) - MOST_ITEMS:,} more")
     return ", ".join(shown) or "none"
@@ -69,7 +85,6 @@ def _lines(value: object) -> Iterator[str]:
 
     items = value if isinstance(value, tuple) else (value,)
     for item in items[:MOST_ITEMS]:
-        text = str(item)[:LONGEST_FACT]
-        yield html.escape(printable(text))
+        yield html.escape(printable(str(item), longest=LONGEST_FACT))
     if len(items) > MOST_ITEMS:
         yield f"… and {len(items) - MOST_ITEMS:,} more"

@@ -253,3 +253,15 @@ def test_expat_in_ten_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert seen == [("a", None), ("b", b"7"), b"x", b"&", b"y", "b", "a"]
         assert box.XML_Parse(parser, b"<", 1, True) == expat_box.XML_STATUS_ERROR
         assert box.XML_ErrorString(box.XML_GetErrorCode(parser)) == "parsing finished"
+
+
+def test_a_header_that_prints_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Its constructors run where constants are read."""
+    (tmp_path / "loud.h").write_text(
+        "#include <stdio.h>\n#include <unistd.h>\n#define LOUD 42\nint loud(void);\n"
+        "static __attribute__((constructor)) void begin(void) {\n"
+        '    write(1, "\\033]0;owned\\007", 10); printf("\\033[2J"); fputs("\\033[2J", stderr);\n}\n'
+    )
+    (tmp_path / "loud.c").write_text('#include "loud.h"\nint loud(void) { return LOUD; }\n')
+    bound = bind(tmp_path / "loud.h", [tmp_path], "loud_box")
+    assert bound.constants["LOUD"] == 42 and capfd.readouterr() == ("", "")

@@ -10,6 +10,7 @@ import select
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -298,6 +299,28 @@ def test_a_client_cancels_the_run_that_goes_on() -> None:
     # A request that was cancelled has no answer; what it had done stays.
     (answer,) = (json.loads(line) for line in output.getvalue().splitlines())
     assert (answer["id"], answer["result"]["content"][0]["text"]) == (2, "True\n")
+
+
+def test_a_run_ends_when_its_client_has_gone() -> None:
+    command = [*COMMAND, "mcp", "--timeout", "60"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        assert server.stdin is not None and server.stdout is not None
+        for number, code in enumerate(["1", "while True: pass", "while True: pass"]):
+            server.stdin.write(json.dumps({"jsonrpc": "2.0", **call(number, code)}).encode() + b"\n")
+            server.stdin.flush()
+        assert json.loads(server.stdout.readline())["id"] == 0
+        time.sleep(0.1)  # it may be in the next one, or about to begin it
+        server.stdout.close()
+        try:
+            assert server.wait(20) == 141
+        finally:
+            server.kill()
+
+
+def test_a_client_that_has_said_all_gets_all_answers() -> None:
+    answers = talk(*(call(number, "import time\ntime.sleep(0.05)\n6 * 7") for number in range(5)))
+    assert [answer["id"] for answer in answers] == list(range(5))
+    assert all(answer["result"]["content"][0]["text"] == "42\n" for answer in answers)
 
 
 def test_the_server_speaks_to_the_official_client() -> None:

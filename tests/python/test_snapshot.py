@@ -44,6 +44,53 @@ def test_each_spawn_has_its_own_random_bits() -> None:
         assert three.run(source) == four.run(source)
 
 
+DRAW = "[random.getrandbits(32) for _ in range(4)]"
+
+
+@pytest.mark.parametrize(
+    "begun", ["import random", "import random\nrandom.random()", "import random\nrandom.seed(5)"]
+)
+def test_random_numbers_begin_anew_in_each_interpreter(begun: str) -> None:
+    """Also where the state that it goes on from has had some."""
+    with Python() as python:
+        python.run(begun)
+        snapshot = python.snapshot()
+        drawn = [python.run(DRAW)]
+        for _ in range(2):
+            python.reset()
+            drawn.append(python.run(f"import random\n{DRAW}"))
+    data = snapshot.to_bytes()
+    for source in (snapshot, snapshot, PythonSnapshot.from_bytes(data), PythonSnapshot.from_bytes(data)):
+        with source.spawn(functions={"host": len}) as python:
+            drawn.append(python.eval(DRAW))
+            python.run("import random")
+            drawn.append(python.eval(DRAW))
+            again = python.snapshot()
+        for _ in range(2):
+            with again.spawn() as python:
+                drawn.append(python.eval(DRAW))
+    assert len({tuple(numbers) for numbers in drawn}) == len(drawn)
+
+
+def test_random_numbers_begin_from_the_seed_of_each_interpreter() -> None:
+    with Python() as python:
+        python.run("import random\nrandom.random()")
+        snapshot = python.snapshot()
+    with Python(seed=7) as python:
+        first = python.run(f"import random\n{DRAW}")
+        assert python.run(DRAW) != first
+    for seed, expected in ((7, True), (8, False)):
+        for source in (snapshot, PythonSnapshot.from_bytes(snapshot.to_bytes())):
+            with source.spawn(seed=seed) as python:
+                assert (python.eval(DRAW) == first) is expected
+                python.run("random.seed(3)")
+                third = python.eval(DRAW)
+                python.run("1")  # which is no beginning
+                assert python.run(f"random.seed(3)\n{DRAW}") == third
+                python.reset()
+                assert (python.eval(DRAW) == first) is expected
+
+
 def test_bytes_go_to_another_process() -> None:
     with Python() as python:
         python.run("x = {'n': 41}")
@@ -55,6 +102,33 @@ def test_bytes_go_to_another_process() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, check=False)
     assert done.stdout == b"42\n", done.stderr
+
+
+def test_an_array_of_the_hosts_does_not_come_along_to_another_process() -> None:
+    """Whose interpreters, too, have arrays: as many as there were in the first."""
+    begin = (
+        "import sys\nfrom tmebox.python import Python\n"
+        "for _ in range(3): python = Python()\n"
+        "python['prices'] = python.array(1000)\n"
+        "python.run('def look(): return float(prices[0])')\n"
+        "sys.stdout.buffer.write(python.snapshot().to_bytes())"
+    )
+    go_on = (
+        "import sys\nfrom tmebox.python import PythonError, PythonSnapshot\n"
+        "snapshot = PythonSnapshot.from_bytes(sys.stdin.buffer.read())\n"
+        "for _ in range(4):\n"
+        "    python = snapshot.spawn()\n"
+        "    secret = python.array(1000)\n"
+        "    for use in ('look()', 'prices', 'prices[:5]'):\n"
+        "        try: print(python.eval(use))\n"
+        "        except PythonError as error: assert 'did not come along' in error.message\n"
+    )
+    data = b""
+    for code in (begin, go_on):
+        done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        data = done.stdout
+    assert data == b""
 
 
 def test_sealed_bytes_need_their_key() -> None:

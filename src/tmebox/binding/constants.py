@@ -10,6 +10,7 @@ from tmebox.compilation import compile
 from tmebox.errors import CompileError
 from tmebox.runtime.sandbox import Sandbox
 from tmebox.runtime.sandbox_memory import BadPointer
+from tmebox.runtime.worldless import WorldlessSandbox
 
 Value = int | float | str
 INTEGER, REAL, TEXT, LARGE = 1, 2, 3, 4
@@ -61,7 +62,7 @@ def constants_of(
                 raise
             wanted = kept
             continue
-        with Sandbox(module, timeout=10.0) as sandbox:
+        with WorldlessSandbox(module, timeout=10.0) as sandbox:
             values = {name: _value(sandbox, own, index) for index, name in enumerate(wanted)}
             return {name: value for name, value in values.items() if value is not None}
     return {}

@@ -94,4 +94,4 @@ def _record(path: Path) -> dict[str, Any]:
 
 def _plain(text: str) -> str:
     """Terminals get nothing else."""
-    return printable(text[:4000])
+    return printable(text, longest=4000)

@@ -22,4 +22,6 @@ def mcp(
     """Serve sandboxed Python to a model's client: JSON lines on standard input and output."""
     from tmebox.python.mcp import Server
 
-    Server(memory=memory, timeout=timeout).serve(sys.stdin.buffer, sys.stdout.buffer)
+    # A file of its own: Python's could not be closed at the end while the server's thread reads from it.
+    reading = open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115
+    Server(memory=memory, timeout=timeout).serve(reading, sys.stdout.buffer)

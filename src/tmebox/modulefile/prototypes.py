@@ -325,10 +325,11 @@ def _name(data: Any, longest: int = LONGEST_NAME) -> str:
     printable as they are, and short: others are spelled out, and cut to what still tells them apart."""
     if not isinstance(data, str):
         raise TypeError("a name that is not text")
-    name = printable(data)
-    if len(name) <= longest:
+    name = printable(data, longest=longest)
+    if len(data) <= longest and len(name) <= longest:
         return name
-    return f"{name[: longest - 20]}… {sha256(name.encode()).hexdigest()[:16]}"
+    digest = sha256(data.encode(errors="surrogatepass")).hexdigest()
+    return f"{name[: longest - 20]}… {digest[:16]}"
 
 
 def _size_and_align(data: Any) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 class Arrays:
     """The arrays of one interpreter, by their offset in its window. They stay as long as it does: the program
     may have views of them anywhere. The generation tells a program that went on from a snapshot that its are
-    gone; random, so that the one that a snapshot has from another process is no other's."""
+    gone: in another process, too, none is like it."""
 
     def __init__(self, sandbox: tmebox.Sandbox) -> None:
-        self.generation = int.from_bytes(os.urandom(4), "little") or 1
+        self.generation = secrets.randbits(64)
         self._sandbox = sandbox
         self._known: dict[int, np.ndarray[Any, Any]] = {}
 

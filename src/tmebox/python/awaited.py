@@ -50,7 +50,7 @@ class AwaitedRun:
                     await settled(running)
             raise
         finally:
-            del running  # its exception may have this frame
+            del running  # it has the exception, whose traceback has this frame, and the interpreter's
 
     # -- on the loop's thread ----------------------------------------------------------------------
     def _cancel(self, running: _Running) -> None:
@@ -101,7 +101,7 @@ class AwaitedRun:
             raise RuntimeError("the host's function was cancelled") from None
         finally:
             self._pending.discard(pending)
-            del pending  # its exception may have this frame
+            del pending  # as in `over`
 
 
 def coroutine(awaitable: Any) -> Coroutine[Any, Any, Any]:
@@ -113,12 +113,26 @@ async def _awaited(awaitable: Any) -> Any:
     return await awaitable
 
 
+async def _settled(awaitable: Any) -> tuple[Any, Exception | None]:
+    """What comes of it: raised through asyncio.run, an exception and the task would keep each other."""
+    try:
+        return await awaitable, None
+    except Exception as error:
+        return None, error
+
+
 def result_without_loop(awaitable: Any) -> Any:
     """In a loop that is made for it. Raises RuntimeError below one that runs."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(coroutine(awaitable))
+        value, error = asyncio.run(_settled(awaitable))
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # as in `over`
+        return value
     if inspect.iscoroutine(awaitable):
         awaitable.close()  # it was never started
     raise RuntimeError("an async function was called below an event loop: use run_async or eval_async")

@@ -11,6 +11,13 @@ from tmebox.python.opaque import Opaque
 
 LAST_LINE = (1 << 31) - 1
 """There is none behind it, and a number of thousands of digits could not be shown."""
+LONGEST_NAME = 1000
+"""Characters of a type's, a file's or a function's name."""
+LONGEST_TEXT = 1 << 16
+"""Characters of a message, and of what an Opaque says. To show them costs many times as much, for which no
+limit of the program's would pay."""
+MOST_FRAMES = 100
+"""As many as the guest tells of."""
 
 
 def ending(
@@ -25,11 +32,13 @@ def ending(
     if status == wire.OPAQUE:
         match said():
             case (str(type_name), str(text)):
-                return Opaque(type_name, text)
+                return Opaque(_cut(type_name, LONGEST_NAME), _cut(text, LONGEST_TEXT))
     if status == wire.RAISED:
         match said():
             case (str(type_name), str(message), list(frames), int(number)):
-                error = PythonError(type_name, message, _frames(frames))
+                error = PythonError(
+                    _cut(type_name, LONGEST_NAME), _cut(message, LONGEST_TEXT), _frames(frames[-MOST_FRAMES:])
+                )
                 error.__cause__ = cause(number)
                 return error
     return PythonError("SystemError", "the sandbox ended in no known way")
@@ -40,5 +49,10 @@ def _frames(frames: list[Any]) -> tuple[PythonFrame, ...]:
     for frame in frames:
         match frame:
             case (str(file), int(line), str(function)):
-                found.append(PythonFrame(file, min(max(line, 0), LAST_LINE), function))
+                names = _cut(file, LONGEST_NAME), _cut(function, LONGEST_NAME)
+                found.append(PythonFrame(names[0], min(max(line, 0), LAST_LINE), names[1]))
     return tuple(found)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}… (cut: {len(text):,} characters)"

@@ -25,8 +25,8 @@ class PythonError(Shown, TmeboxError):
     """An exception that the sandboxed program raised and did not handle. The sandbox can be used on.
 
     `type` is the name of its type there ("ZeroDivisionError"), `message` its text, `frames` the traceback,
-    outermost first. All of them are the program's words, so as untrusted as the program. Where it began as an
-    exception of a host function, that one is the `__cause__`.
+    outermost first. All of them are the program's words, so as untrusted as the program, and cut where they
+    are long. Where it began as an exception of a host function, that one is the `__cause__`.
     """
 
     def __init__(self, type: str, message: str, frames: tuple[PythonFrame, ...] = ()) -> None:

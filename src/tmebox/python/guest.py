@@ -11,6 +11,7 @@ from tmebox import abi
 from tmebox.errors import LimitError, ModuleError
 from tmebox.python import wire
 from tmebox.runtime.layout import parse_size
+from tmebox.runtime.worldless import WorldlessSandbox
 
 SHIPPED = Path(__file__).parent / "shipped" / "micropython.tbx"
 SPARE_BYTES = 64 * abi.KIB
@@ -49,7 +50,7 @@ def module() -> tmebox.Module:
 
 def load(file: Path) -> tmebox.Module:
     loaded = tmebox.Module.load(file)
-    with tmebox.Sandbox(loaded, imports={"python_host": _nobody}) as sandbox:
+    with WorldlessSandbox(loaded, imports={"python_host": _nobody}) as sandbox:
         protocol = sandbox.python_protocol()
     if protocol != wire.PROTOCOL:
         raise ModuleError(
@@ -68,7 +69,7 @@ def started(memory: Any, stack: Any) -> Started:
     """Raises LimitError where that is too little memory."""
     guest = module()
     imports = {"python_host": _nobody}
-    with tmebox.Sandbox(guest, memory=memory, stack=stack, imports=imports) as sandbox:
+    with WorldlessSandbox(guest, memory=memory, stack=stack, imports=imports) as sandbox:
         mailbox = sandbox.array(wire.MAILBOX_SIZE)
         offset = mailbox.__array_interface__["data"][0] - sandbox.base
         memory_bytes = size_bytes(memory)

@@ -24,6 +24,7 @@ LONGEST_SLEEP_NS = 20_000_000
 LONGEST_NAME = 200
 LONGEST_MESSAGE = 4096
 _DATA = frozenset((type(None), bool, int, float, str, bytes, list, tuple, dict))
+_CLOCKS = frozenset((wire.HOST_CLOCK, wire.HOST_TICKS, wire.HOST_SLEEP))
 U64 = (1 << 64) - 1
 
 
@@ -86,6 +87,9 @@ class HostSide:
                 self.depth -= 1
         if operation == wire.HOST_PRINT:
             python.take_output()
+        elif operation in _CLOCKS and python.settings.clock is not None:
+            # The guest keeps such a clock by itself. A program that has taken it over gets no other one.
+            raise LimitError("the sandbox asks for the host's clock, in place of the one that it was given")
         elif operation == wire.HOST_CLOCK:
             struct.pack_into("<Q", mailbox, wire.CLOCK, time.time_ns() & U64)
         elif operation == wire.HOST_TICKS:
@@ -130,6 +134,10 @@ class HostSide:
         """What a host function raised, by its number: only the latest."""
         known, error = self._failures
         return error if known == number else None
+
+    def forget(self) -> None:
+        """What they raised: its traceback has frames that have the interpreter."""
+        self._failures = self._failures[0], None
 
 
 def _described(error: Exception) -> tuple[str, str]:

@@ -26,6 +26,7 @@ from tmebox.python.reading import value_of
 from tmebox.python.settings import UNLIMITED, Settings, checked_instructions, checked_modules, checked_names
 from tmebox.python.snapshot import PythonSnapshot
 from tmebox.python.values import Encoder, encoded_source
+from tmebox.runtime.worldless import WorldlessSandbox
 from tmebox.shown import Fact, Shown
 from tmebox.uncopied import Uncopied
 
@@ -101,7 +102,7 @@ class Python(Uncopied, Shown):
         self.printed = Printed(stdout, self.settings.output_bytes)
         self._host = HostSide(weakref.ref(self))
         self._listener = Listener(weakref.ref(self), self._host.runs)
-        self.sandbox = tmebox.Sandbox(state, timeout=timeout, imports={"python_host": self._host})
+        self.sandbox = WorldlessSandbox(state, timeout=timeout, imports={"python_host": self._host})
         self._begin()
         self._offer_all()
 
@@ -118,8 +119,9 @@ class Python(Uncopied, Shown):
         self._requests: list[Any] = []
         self._replies: list[Any] = []
         settings, pack = self.settings, struct.pack_into
-        pack("<I", view, wire.GENERATION, self.arrays.generation)
+        pack("<Q", view, wire.GENERATION, self.arrays.generation)
         pack("<I", view, wire.HAS_MODULES, bool(settings.modules))
+        pack("<I", view, wire.UNSEEDED, True)
         if settings.clock is not None:
             pack("<Q", view, wire.CLOCK, int(settings.clock * 1e9))
         self._allowed = UNLIMITED if settings.instructions is None else settings.instructions
@@ -309,6 +311,7 @@ class Python(Uncopied, Shown):
             return self._outcome(status)
         finally:
             host.awaited = None
+            host.forget()
             self._requests, self._replies = [], []
             if awaited is not None:
                 awaited.end()
@@ -322,9 +325,12 @@ class Python(Uncopied, Shown):
         ended = ending(status, self._said, self._host.failure, self._allowed)
         if isinstance(ended, Opaque):
             return ended
-        if self._listener.heard and isinstance(ended, PythonError) and ended.type == "KeyboardInterrupt":
-            raise KeyboardInterrupt from ended
-        raise ended
+        try:
+            if self._listener.heard and isinstance(ended, PythonError) and ended.type == "KeyboardInterrupt":
+                raise KeyboardInterrupt from ended
+            raise ended
+        finally:
+            del ended  # else it and this frame keep each other, and this interpreter
 
     def reply(self, data: bytes) -> tuple[int, int]:
         """An answer to the guest: offset and size of where it is. It has read the one before."""

@@ -2,13 +2,14 @@
 
 Requests and answers are JSON-RPC 2.0, one message a line. Messages are not trusted: whatever they say has an
 answer, and none of them ends the server. Lines are read on a thread, so that a client can cancel the run that
-goes on.
+goes on. Once nobody can read answers any more, it is cancelled, too.
 """
 
 from __future__ import annotations
 
 import json
 import queue
+import select
 import threading
 import time
 from collections.abc import Iterator
@@ -55,6 +56,7 @@ LONGEST_SHOWN = 1 << 20
 TOO_LONG = b"!"
 """Stands for a line that is longer than LONGEST_LINE_BYTES; it is no JSON either."""
 ASK_AGAIN_S = 0.01
+LOOK_AGAIN_MS = 1000
 CANCELLED = "notifications/cancelled"
 
 
@@ -74,17 +76,35 @@ class Server(Uncopied):
         self._lock = threading.Lock()
         self._running: Any = None
         self._cancelled = False
+        self._ended = False
 
     def serve(self, reading: BinaryIO, writing: BinaryIO) -> None:
         """Answer until the input ends."""
         lines: queue.Queue[bytes | None] = queue.Queue(WAITING_LINES)
         threading.Thread(target=self._read, args=(reading, lines), daemon=True).start()
-        with self._python:
-            while (line := lines.get()) is not None:
-                answer = self.answer(line)
-                if answer is not None and not self._cancelled:
-                    writing.write(json.dumps(answer).encode() + b"\n")
-                    writing.flush()
+        threading.Thread(target=self._watch, args=(writing,), daemon=True).start()
+        try:
+            with self._python:
+                while (line := lines.get()) is not None:
+                    answer = self.answer(line)
+                    if answer is not None and not self._cancelled:
+                        writing.write(json.dumps(answer).encode() + b"\n")
+                        writing.flush()
+        finally:
+            self._ended = True
+
+    def _watch(self, writing: BinaryIO) -> None:
+        """Interrupt what runs once nobody can read answers any more: its client has gone. That requests have
+        ended says less: `tmebox mcp < requests > answers` is to answer them all."""
+        readers = select.poll()
+        try:
+            readers.register(writing.fileno(), 0)  # tells of an end without readers, and of nothing else
+        except OSError:  # it is none of the system's
+            return
+        while not self._ended:
+            if readers.poll(LOOK_AGAIN_MS):
+                self._python.interrupt()
+                time.sleep(ASK_AGAIN_S)
 
     def _read(self, reading: BinaryIO, lines: queue.Queue[bytes | None]) -> None:
         try:

@@ -15,6 +15,7 @@ from tmebox.python.collisions import require_spread
 from tmebox.python.values import COST_OF_ARRAY, COST_OF_ITEM, KEYS, Malformed, room
 
 _SIZE = struct.Struct("<I")
+_PLACE = struct.Struct("<IQ")
 _INT = struct.Struct("<q")
 _FLOAT = struct.Struct("<d")
 _NUMBERS = {wire.INT: _INT, wire.FLOAT: _FLOAT}
@@ -132,7 +133,7 @@ class Reader:
         return dict(zip(keys, values, strict=True))
 
     def _array(self, depth: int) -> np.ndarray[Any, Any]:
-        known_by, generation = self._size(), self._size()
+        known_by, generation = _PLACE.unpack(self._take(_PLACE.size))
         self._pay(COST_OF_ARRAY)
         dtype, dimensions = self._element()
         first = self._size()

@@ -20,7 +20,7 @@ _SIZE = struct.Struct("<BI")
 _TWO = struct.Struct("<BIBI")
 _INT = struct.Struct("<Bq")
 _FLOAT = struct.Struct("<Bd")
-_ARRAY = struct.Struct("<BIIBBI")
+_ARRAY = struct.Struct("<BIQBB")
 _DATA = struct.Struct("<BBBI")
 _RAW_SIZE = struct.Struct("<I")
 _RAW_INT = struct.Struct("<q")
@@ -192,7 +192,7 @@ def _array(value: np.ndarray[Any, Any], pieces: list[bytes], encoder: Encoder, d
     place = encoder.place(value)
     if place is not None:
         known_by, generation, first = place
-        pieces.append(_ARRAY.pack(wire.ARRAY, known_by, generation, element, value.ndim, first)[:-4])
+        pieces.append(_ARRAY.pack(wire.ARRAY, known_by, generation, element, value.ndim))
         pieces.append(_RAW_SIZE.pack(first))
         for length, stride in zip(value.shape, value.strides, strict=True):
             pieces.append(struct.pack("<qq", length, stride))

@@ -6,7 +6,7 @@ belongs to it; sizes and counts are 32 bits, little-endian.
 
 from __future__ import annotations
 
-PROTOCOL = 2
+PROTOCOL = 3
 """Another one where anything below changes its meaning: host and guest come from different wheels."""
 
 # -- fields of the mailbox, by their offset in it -----------------------------------------------------
@@ -22,10 +22,11 @@ CLOCK = 32  # u64: nanoseconds
 SEED = 40  # u64
 RESULT = 48  # u32: window offset of a value, or of a request for the host
 RESULT_SIZE = 52  # u32
-GENERATION = 56  # u32: arrays of the host that were passed under another number are gone
-HAS_MODULES = 60  # u32: not 0: an import asks the host
-OUTPUT = 64  # the buffer for output
-OUTPUT_SIZE = 1984
+GENERATION = 56  # u64: arrays of the host that were passed under another number are gone
+HAS_MODULES = 64  # u32: not 0: an import asks the host
+UNSEEDED = 68  # u32: not 0: `random` goes on from where others may have gone on
+OUTPUT = 72  # the buffer for output
+OUTPUT_SIZE = 1976
 TRANSFER = 2048  # short values from the host
 TRANSFER_SIZE = 2048
 
@@ -69,7 +70,7 @@ LIST = 8  # count, then values
 TUPLE = 9  # count, then values
 DICT = 10  # count, then key, value, …
 ARRAY = (
-    11  # u32 number or offset, u32 generation, type, dimensions, u32 offset, then (i64 length, i64 stride)…
+    11  # u32 number or offset, u64 generation, type, dimensions, u32 offset, then (i64 length, i64 stride)…
 )
 DATA = 12  # an array's contents: type, dimensions, u32 size, i64 lengths, then bytes
 FAILED = 13  # of a host function: number, type's name, message

@@ -131,9 +131,8 @@ class Sandbox(Sharing, Columnar, Shown):
         provided = _imported(module, given.imports) if module.imports or given.imports is not None else {}
         # What may be wrong with the world it gets is better known now. Many sandboxes never look at theirs.
         system = opened_system(given) if given.opens else None
-        make_system = DEFAULT_SYSTEM if given is DEFAULTS else partial(system_of, given)
         try:
-            self._tenancy = tenancy = Tenancy(module, template, given.timeout, make_system, self._share)
+            self._tenancy = tenancy = Tenancy(module, template, given.timeout, self._world(), self._share)
         except BaseException:
             if system is not None:
                 system.close()
@@ -144,6 +143,10 @@ class Sandbox(Sharing, Columnar, Shown):
         if self._share is not None:
             self._share[0].sandboxes[tenancy.instance.key_id] = weakref.ref(self)
         tenancy.start(self._natives(tenancy, provided) if module.file.imports else ())
+
+    def _world(self) -> Callable[[], System]:
+        """What makes its world, when it first looks at it."""
+        return DEFAULT_SYSTEM if self._given is DEFAULTS else partial(system_of, self._given)
 
     def _natives(
         self, tenancy: Tenancy, provided: Mapping[str, Callable[..., Any]]

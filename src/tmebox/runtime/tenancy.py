@@ -117,7 +117,8 @@ class Tenancy:
             system = _native.set_first(self, "_system", made)
             if system is not made:
                 made.close()
-            self.instance.lend_descriptors(system.core)
+            if system.core_answers:
+                self.instance.lend_descriptors(system.core)
             if self._window is None:  # it has ended meanwhile, and did not see it
                 system.close()
         return system

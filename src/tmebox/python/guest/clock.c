@@ -1,5 +1,6 @@
 /* Clocks and sleep: the host's, or made up where the host wants the same each time. */
 #include "py/mphal.h"
+#include "py/objmodule.h"
 #include "port.h"
 
 /* How far a made-up clock moves when it is looked at, so that loops that wait for a time end. */
@@ -56,4 +57,11 @@ void mp_hal_delay_ms(mp_uint_t ms) {
 unsigned long tmebox_seed(void) {
     python_host(WIRE_HOST_SEED);
     return tmebox_mailbox->seed;
+}
+
+extern const mp_obj_module_t mp_module_random;
+
+void tmebox_seed_anew(void) {
+    mp_obj_t globals = MP_OBJ_FROM_PTR(mp_module_random.globals);
+    mp_call_function_0(mp_obj_dict_get(globals, MP_OBJ_NEW_QSTR(MP_QSTR_seed)));
 }

@@ -367,6 +367,10 @@ TMEBOX_EXPORT int python_do(unsigned mailbox, unsigned operation, unsigned offse
             mp_store_attr(builtins, MP_QSTR___repl_print__, MP_OBJ_FROM_PTR(&keep_value_obj));
         }
         tmebox_instructions_left = tmebox_mailbox->instructions_left;
+        if (tmebox_mailbox->unseeded) { /* by import alone, all that go on from one state would draw the same */
+            tmebox_seed_anew();
+            tmebox_mailbox->unseeded = 0;
+        }
     }
     mp_globals_set(&MP_STATE_VM(dict_main));
     mp_locals_set(&MP_STATE_VM(dict_main));

@@ -18,8 +18,9 @@ struct mailbox {
     uint64_t seed;
     uint32_t result;
     uint32_t result_size;
-    uint32_t generation;
+    uint64_t generation;
     uint32_t has_modules;
+    uint32_t unseeded;
     char output[WIRE_OUTPUT_SIZE];
     unsigned char transfer[WIRE_TRANSFER_SIZE];
 };
@@ -27,7 +28,8 @@ _Static_assert(offsetof(struct mailbox, fake_clock) == WIRE_FAKE_CLOCK, "as in w
 _Static_assert(offsetof(struct mailbox, clock) == WIRE_CLOCK, "as in wire.py");
 _Static_assert(offsetof(struct mailbox, result) == WIRE_RESULT, "as in wire.py");
 _Static_assert(offsetof(struct mailbox, output_left) == WIRE_OUTPUT_LEFT, "as in wire.py");
-_Static_assert(offsetof(struct mailbox, has_modules) == WIRE_HAS_MODULES, "as in wire.py");
+_Static_assert(offsetof(struct mailbox, unseeded) == WIRE_UNSEEDED, "as in wire.py");
+_Static_assert(offsetof(struct mailbox, output) == WIRE_OUTPUT, "as in wire.py");
 _Static_assert(offsetof(struct mailbox, transfer) == WIRE_TRANSFER, "as in wire.py");
 _Static_assert(sizeof(struct mailbox) == WIRE_MAILBOX_SIZE, "as in wire.py");
 
@@ -52,13 +54,16 @@ mp_obj_t tmebox_ask(unsigned operation, vstr_t *request);
 /* Of an exception that the host made, its number there; else 0. */
 mp_int_t tmebox_host_error(mp_obj_t exception);
 
+/* clock.c: new random numbers, of the host's seed. */
+void tmebox_seed_anew(void);
+
 /* output.c */
 void tmebox_flush(void);
 
 /* arrays/: arrays that cross. An array says whether it is one. */
 bool tmebox_is_array(mp_obj_t value);
 void tmebox_encode_array(vstr_t *out, mp_obj_t value);
-mp_obj_t tmebox_decode_array(unsigned first, unsigned known_by, unsigned generation, int element, int dimensions,
+mp_obj_t tmebox_decode_array(unsigned first, unsigned known_by, uint64_t generation, int element, int dimensions,
     const int64_t *lengths_and_strides);
 mp_obj_t tmebox_decode_data(int element, int dimensions, const int64_t *lengths, const void *data, size_t size);
 

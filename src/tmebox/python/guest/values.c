@@ -181,7 +181,9 @@ static mp_obj_t take_items(struct reader *reader) {
 }
 
 static mp_obj_t take_array(struct reader *reader) {
-    uint32_t known_by = take_size(reader), generation = take_size(reader);
+    uint32_t known_by = take_size(reader);
+    uint64_t generation;
+    memcpy(&generation, take(reader, sizeof generation), sizeof generation);
     int element = *take(reader, 1), dimensions = *take(reader, 1);
     uint32_t first = take_size(reader);
     int64_t numbers[2 * WIRE_MOST_DIMENSIONS];

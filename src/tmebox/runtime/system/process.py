@@ -75,7 +75,7 @@ def _shown(memory: GuestMemory, offset: int) -> str:
     except IndexError:
         return "?"
     text = data.decode("utf-8", "replace")
-    return printable(text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…")
+    return printable(text, longest=SHOWN_MAX)
 
 
 def madvise(_system: System, memory: GuestMemory, offset: int, size_bytes: int, advice: int) -> int:

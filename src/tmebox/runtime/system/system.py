@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from tmebox import _native
 from tmebox.at_once import require_at_once
@@ -48,6 +48,9 @@ class System:
     was refused, for which all files are opened by Python. calls: counts those that come here, and the core's.
     Raises OSError if a directory cannot be opened, or an address cannot be had.
     """
+
+    core_answers: ClassVar[bool] = True
+    """Whether the core may answer some of the calls by itself."""
 
     def __init__(
         self,

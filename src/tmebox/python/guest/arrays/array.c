@@ -45,7 +45,8 @@ static size_t lay_out(array_t *array) {
 
 array_t *array_new(int element, int dimensions, const mp_int_t *length) {
     array_t *array = mp_obj_malloc(array_t, &array_type);
-    array->known_by = array->generation = 0;
+    array->known_by = 0;
+    array->generation = 0;
     array->element = element;
     array->dimensions = dimensions;
     memcpy(array->length, length, dimensions * sizeof *length);

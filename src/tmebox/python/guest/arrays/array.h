@@ -18,7 +18,7 @@ typedef struct {
     char *data;         /* of the first element */
     void *memory;       /* in the collected heap: what holds the data; NULL: the host holds it */
     uint32_t known_by;  /* to the host */
-    uint32_t generation;
+    uint64_t generation;
     int element;
     int dimensions;
     mp_int_t length[MOST];

@@ -7,7 +7,7 @@ void tmebox_encode_array(vstr_t *out, mp_obj_t value) {
     unsigned char kind[2] = {array->element, array->dimensions};
     if (array->memory == NULL) {
         tmebox_begin(out, WIRE_ARRAY, array->known_by);
-        tmebox_put_size(out, array->generation);
+        vstr_add_strn(out, (const char *)&array->generation, sizeof array->generation);
         vstr_add_strn(out, (const char *)kind, 2);
         uint32_t first = (uintptr_t)array->data;
         vstr_add_strn(out, (const char *)&first, sizeof first);
@@ -30,7 +30,7 @@ void tmebox_encode_array(vstr_t *out, mp_obj_t value) {
     vstr_add_strn(out, array->data, size);
 }
 
-mp_obj_t tmebox_decode_array(unsigned first, unsigned known_by, unsigned generation, int element, int dimensions,
+mp_obj_t tmebox_decode_array(unsigned first, unsigned known_by, uint64_t generation, int element, int dimensions,
     const int64_t *numbers) {
     array_t *array = mp_obj_malloc(array_t, &array_type);
     array->data = (char *)(uintptr_t)first;
