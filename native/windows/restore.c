@@ -162,8 +162,8 @@ bool tmebox_restore(struct window *window, uint64_t base, uint32_t keep) {
 
 /* How many pages stay; -1: there is no memory for one that should be there. */
 static int recycle_arena(struct window *window, uint64_t base) {
-    tmebox_discard(base, TMEBOX_ARENA_FIRST_END, window->arena_end);
-    window->arena_end = TMEBOX_ARENA_FIRST_END;
+    tmebox_discard(base, TMEBOX_ARENA_FIRST_END, window->arena_most);
+    window->arena_end = window->arena_most = TMEBOX_ARENA_FIRST_END;
     if (window->arena_first == 0) {
         return 0;
     }
@@ -204,16 +204,16 @@ bool tmebox_empty(struct window *window, uint64_t base) {
         return true;
     }
     discard_private(window, base);
-    tmebox_discard(base, TMEBOX_ARENA_START, window->arena_end);
+    tmebox_discard(base, TMEBOX_ARENA_START, window->arena_most);
     forget_hot(window);
     forget_runs(window);
     window->arena_first = 0;
-    window->arena_end = TMEBOX_ARENA_FIRST_END;
+    window->arena_end = window->arena_most = TMEBOX_ARENA_FIRST_END;
     window->next_page = window->last_count = 0;
     if (!tmebox_unshare(window, base) || (window->view != NULL && !tmebox_view_ended(window))) {
         return false;
     }
-    window->arena_end = 0;
+    window->arena_end = window->arena_most = 0;
     window->upper_start = window->upper_end = 0;
     window->upper_stack = false;
     struct template *template = window->template;

@@ -61,6 +61,8 @@ struct window {
     _Atomic uint32_t run_count;   /* more than RUNS: pages of the private part may be present anywhere */
     _Atomic uint32_t arena_first; /* bits: pages of the arena's first part */
     _Atomic uint32_t arena_end;   /* offset behind the arena; what it has beyond its first part is present */
+    uint32_t arena_most;          /* where it ended at most, for this owner: a fault on its way may still install a page
+                                   * there, though the arena did not get so large after all */
     uint32_t upper_start, upper_end; /* heap and stack above the arena, if there is any: also where no template is */
     bool upper_stack; /* rsp stays in the upper half, where no shared heap may be */
     uint32_t shared;              /* bits: read-only spans that are mapped and not installed */
