@@ -1,5 +1,6 @@
 /* Giving windows back their first contents, in user space as far as possible: taking pages away and faulting
  * them in again costs more than writing them. */
+#include "newer.h"
 #include "windows/window.h"
 
 #include <errno.h>
@@ -70,14 +71,14 @@ static uint32_t run_pages(const struct window *window) {
     return count;
 }
 
-/* It fails where the host has locked all memory that there was. Would it still fail, old contents must not
- * stay.
- */
+/* It fails where the host has locked all memory that there was. Unlocking a part of a mapping takes another one, which
+ * there may not be: so all of the piece is unlocked. Would it still fail, old contents must not stay. */
 void tmebox_discard(uint64_t base, uint64_t start, uint64_t end) {
     void *from = (void *)(base + start);
     size_t size = end - start;
     if (start < end && madvise(from, size, MADV_DONTNEED) < 0 &&
-        (munlock(from, size) < 0 || madvise(from, size, MADV_DONTNEED) < 0)) {
+        (!tmebox_unlock_piece(base) || madvise(from, size, MADV_DONTNEED) < 0) &&
+        madvise(from, size, MADV_DONTNEED_LOCKED) < 0) {
         Py_FatalError("tmebox: the kernel does not take a sandbox's memory back");
     }
 }

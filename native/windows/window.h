@@ -134,6 +134,10 @@ bool tmebox_write_buffer(uint64_t address, const Py_buffer *data); /* false with
 /* -- pieces.c ----------------------------------------------------------------------------------------- */
 /* The window that holds the address, or NULL. Async-signal-safe. */
 struct window *tmebox_find_window(uint64_t address, uint64_t *base);
+/* Of memory that the host has locked: the piece that holds the address. Async-signal-safe. */
+bool tmebox_unlock_piece(uint64_t address);
+/* Calls it for each window that has a template; whether all calls were good. On any thread. */
+bool tmebox_each_window(bool (*call)(struct window *window, uint64_t base, void *context), void *context);
 void tmebox_pieces_after_fork(void);
 
 /* -- install.c ---------------------------------------------------------------------------------------- */

@@ -320,6 +320,24 @@ static PyObject *window_pages(PyObject *module, PyObject *argument) {
     return window == NULL ? NULL : PyLong_FromUnsignedLong(tmebox_pages_present(window, base));
 }
 
+struct counted {
+    unsigned long long windows, pages;
+};
+
+static bool count_pages(struct window *window, uint64_t base, void *context) {
+    struct counted *counted = context;
+    counted->windows++;
+    counted->pages += tmebox_pages_present(window, base);
+    return true;
+}
+
+static PyObject *resident_pages(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    struct counted counted = {0, 0};
+    tmebox_each_window(count_pages, &counted);
+    return Py_BuildValue("KK", counted.windows, counted.pages);
+}
+
 static PyObject *window_allow_mappings(PyObject *module, PyObject *argument) {
     (void)module;
     unsigned long most = PyLong_AsUnsignedLong(argument);
@@ -344,6 +362,8 @@ PyMethodDef tmebox_window_methods[] = {
     {"window_blank", window_blank, METH_VARARGS, "window_blank(base, template)\n\nAll zero, arena included."},
     {"window_allow_mappings", window_allow_mappings, METH_O,
      "window_allow_mappings(most)\n\nThat windows have where a view of a shared heap is made."},
+    {"resident_pages", resident_pages, METH_NOARGS,
+     "resident_pages() -> (windows, pages)\n\nWindows that may have pages, and how many they have."},
     {"window_pages", window_pages, METH_O, "window_pages(base) -> int\n\nHow many are present."},
     {NULL, NULL, 0, NULL},
 };
