@@ -59,7 +59,8 @@ static char *map_piece(size_t size, bool userfault) {
         return start;
     }
     /* A core dump would look at every page there could be, for hours. */
-    bool advised = madvise(start, size, MADV_DONTFORK) == 0 && madvise(start, size, MADV_DONTDUMP) == 0;
+    bool advised = madvise(start, size, MADV_DONTFORK) == 0 && madvise(start, size, MADV_DONTDUMP) == 0 &&
+                   tmebox_never_merge(start, size);
     int error = advised ? 0 : errno;
     if (error == 0 && userfault) {
         error = tmebox_userfault_open_up(start, size, false);

@@ -66,7 +66,9 @@ static PyObject *window_start(PyObject *module, PyObject *args) {
     if (window == NULL) {
         return NULL;
     }
-    if (window->template != template) {
+    tmebox_look_for_merging();
+    bool fresh = window->template != template;
+    if (fresh) {
         struct span above = tmebox_upper_part(template);
         if (!tmebox_empty(window, base) || (above.end != 0 && !tmebox_hole_filled(window))) {
             return out_of_memory();
@@ -75,11 +77,15 @@ static PyObject *window_start(PyObject *module, PyObject *args) {
         window->upper_start = above.start;
         window->upper_end = above.end;
         window->upper_stack = tmebox_has_upper_stack(template);
+        window->read_only_end = template->read_only_end;
         window->template = (struct template *)Py_NewRef(template);
         tmebox_share(window, base);
-        if (!populate_data(window, base, template)) {
-            return NULL;
-        }
+    }
+    if (!tmebox_unmerge(window, base)) {
+        return out_of_memory();
+    }
+    if (fresh && !populate_data(window, base, template)) {
+        return NULL;
     }
     if (!tmebox_put_random(window, base)) {
         return NULL;
