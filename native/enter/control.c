@@ -115,6 +115,7 @@ static struct control *reserve(bool wide) {
             madvise(start, size, MADV_DONTFORK);
             madvise(start, size, MADV_DONTDUMP);
             madvise(start, size, MADV_NOHUGEPAGE);
+            tmebox_never_merge(start, size);
             next_place += 1 + wide;
             existing++;
             control->wide = wide;

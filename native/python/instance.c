@@ -159,7 +159,9 @@ static PyObject *instance_reset(PyObject *object, PyObject *argument) {
         return NULL;
     }
     self->dead = true;
-    if (!tmebox_restore(self->window, self->base, keep > UINT32_MAX ? UINT32_MAX : (uint32_t)keep)) {
+    tmebox_look_for_merging();
+    if (!tmebox_restore(self->window, self->base, keep > UINT32_MAX ? UINT32_MAX : (uint32_t)keep) ||
+        !tmebox_unmerge(self->window, self->base)) {
         errno = ENOMEM;
         return PyErr_SetFromErrno(PyExc_OSError);
     }

@@ -11,6 +11,7 @@
 #include "newer.h"
 #include "threads/signals.h"
 #include "threads/thread.h"
+#include "windows/window.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -177,9 +178,10 @@ static void doze(uint64_t longest_ns) {
     atomic_store(&tmebox_watchdog_state, WATCHDOG_AWAKE);
 }
 
-/* Other people's handlers come and go. What needs Python's handlers to stand still is left to the main
- * thread's next poll, what needs the GIL to the next call. */
+/* Other people's handlers come and go, and the host may have begun to have pages merged. What needs Python's handlers to
+ * stand still is left to the main thread's next poll, what needs the GIL to the next call. */
 static void scan(bool main_inside) {
+    tmebox_look_for_merging();
     if (tmebox_handlers == HANDLERS_CURRENT && !tmebox_handlers_current()) {
         int current = HANDLERS_CURRENT;
         atomic_compare_exchange_strong(&tmebox_handlers, &current, HANDLERS_STALE);

@@ -26,6 +26,14 @@ static bool sane(unsigned long long address, unsigned long long size_bytes) {
     return true;
 }
 
+bool tmebox_never_merge(void *start, size_t size_bytes) {
+    int result;
+    do {
+        result = madvise(start, size_bytes, MADV_UNMERGEABLE);
+    } while (result < 0 && errno == EINTR);
+    return result == 0 || errno == EINVAL; /* a kernel that merges nothing */
+}
+
 static PyObject *memory_reserve(PyObject *module, PyObject *args) {
     (void)module;
     unsigned long long address, size_bytes;
@@ -42,6 +50,7 @@ static PyObject *memory_reserve(PyObject *module, PyObject *args) {
         errno = EEXIST;
         return fail();
     }
+    tmebox_never_merge(got, size_bytes);
     return PyLong_FromUnsignedLongLong((uintptr_t)got);
 }
 
@@ -53,6 +62,7 @@ int tmebox_map_zero(void *address, size_t size, int protection) {
     }
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
     if (mmap(address, size, protection, flags, -1, 0) != MAP_FAILED) {
+        tmebox_never_merge(address, size);
         return 0;
     }
     /* Where the number of mappings is at its limit, those that are there can do: private ones without a file,

@@ -11,17 +11,29 @@
 static struct piece pieces[MAX_PIECES];
 static _Atomic uint32_t piece_count;
 
-struct window *tmebox_find_window(uint64_t address, uint64_t *base) {
+static const struct piece *find_piece(uint64_t address) {
     uint32_t count = atomic_load_explicit(&piece_count, memory_order_acquire);
     for (uint32_t i = 0; i < count; i++) {
-        const struct piece *piece = &pieces[i];
-        uint64_t index = (address - piece->base) / TMEBOX_WINDOW_SIZE;
-        if (index < piece->count) {
-            *base = piece->base + index * TMEBOX_WINDOW_SIZE;
-            return &piece->windows[index];
+        if ((address - pieces[i].base) / TMEBOX_WINDOW_SIZE < pieces[i].count) {
+            return &pieces[i];
         }
     }
     return NULL;
+}
+
+struct window *tmebox_find_window(uint64_t address, uint64_t *base) {
+    const struct piece *piece = find_piece(address);
+    if (piece == NULL) {
+        return NULL;
+    }
+    uint64_t index = (address - piece->base) / TMEBOX_WINDOW_SIZE;
+    *base = piece->base + index * TMEBOX_WINDOW_SIZE;
+    return &piece->windows[index];
+}
+
+bool tmebox_unlock_piece(uint64_t address) {
+    const struct piece *piece = find_piece(address);
+    return piece != NULL && munlock(piece->start, piece->size_bytes) == 0;
 }
 
 /* One window more for alignment, and the guards before the first and after the last, which stack accesses and
@@ -47,7 +59,8 @@ static char *map_piece(size_t size, bool userfault) {
         return start;
     }
     /* A core dump would look at every page there could be, for hours. */
-    bool advised = madvise(start, size, MADV_DONTFORK) == 0 && madvise(start, size, MADV_DONTDUMP) == 0;
+    bool advised = madvise(start, size, MADV_DONTFORK) == 0 && madvise(start, size, MADV_DONTDUMP) == 0 &&
+                   tmebox_never_merge(start, size);
     int error = advised ? 0 : errno;
     if (error == 0 && userfault) {
         error = tmebox_userfault_open_up(start, size, false);
@@ -94,6 +107,20 @@ static PyObject *reserve_windows(PyObject *module, PyObject *args) {
     return PyLong_FromUnsignedLongLong(base);
 }
 
+bool tmebox_each_window(bool (*call)(struct window *window, uint64_t base, void *context), void *context) {
+    uint32_t count = atomic_load_explicit(&piece_count, memory_order_acquire);
+    bool good = true;
+    for (uint32_t i = 0; i < count; i++) {
+        for (uint64_t index = 0; pieces[i].userfault && index < pieces[i].count; index++) {
+            struct window *window = &pieces[i].windows[index];
+            if (window->template != NULL) {
+                good &= call(window, pieces[i].base + index * TMEBOX_WINDOW_SIZE, context);
+            }
+        }
+    }
+    return good;
+}
+
 /* In a forked child, which has not got the pieces, or some of them where they were mapped anew. What was in
  * them stays the parent's; zeros take its place, so that a NumPy array from before the fork shows those and
  * nothing of the child's is ever mapped there. */
@@ -105,22 +132,7 @@ void tmebox_pieces_after_fork(void) {
     }
 }
 
-static PyObject *resident_pages(PyObject *module, PyObject *unused) {
-    (void)module, (void)unused;
-    unsigned long long windows = 0, pages = 0;
-    for (uint32_t i = 0; i < piece_count; i++) {
-        for (uint64_t index = 0; pieces[i].userfault && index < pieces[i].count; index++) {
-            const struct window *window = &pieces[i].windows[index];
-            windows += window->template != NULL;
-            pages += tmebox_pages_present(window, pieces[i].base + index * TMEBOX_WINDOW_SIZE);
-        }
-    }
-    return Py_BuildValue("KK", windows, pages);
-}
-
 PyMethodDef tmebox_piece_methods[] = {
-    {"resident_pages", resident_pages, METH_NOARGS,
-     "resident_pages() -> (windows, pages)\n\nWindows that may have pages, and how many they have."},
     {"reserve_windows", reserve_windows, METH_VARARGS,
      "reserve_windows(count, userfault) -> address\n\nOf the first; the others follow."},
     {NULL, NULL, 0, NULL},

@@ -1,5 +1,6 @@
 /* Giving windows back their first contents, in user space as far as possible: taking pages away and faulting
  * them in again costs more than writing them. */
+#include "newer.h"
 #include "windows/window.h"
 
 #include <errno.h>
@@ -70,14 +71,14 @@ static uint32_t run_pages(const struct window *window) {
     return count;
 }
 
-/* It fails where the host has locked all memory that there was. Would it still fail, old contents must not
- * stay.
- */
+/* It fails where the host has locked all memory that there was. Unlocking a part of a mapping takes another one, which
+ * there may not be: so all of the piece is unlocked. Would it still fail, old contents must not stay. */
 void tmebox_discard(uint64_t base, uint64_t start, uint64_t end) {
     void *from = (void *)(base + start);
     size_t size = end - start;
     if (start < end && madvise(from, size, MADV_DONTNEED) < 0 &&
-        (munlock(from, size) < 0 || madvise(from, size, MADV_DONTNEED) < 0)) {
+        (!tmebox_unlock_piece(base) || madvise(from, size, MADV_DONTNEED) < 0) &&
+        madvise(from, size, MADV_DONTNEED_LOCKED) < 0) {
         Py_FatalError("tmebox: the kernel does not take a sandbox's memory back");
     }
 }
@@ -162,8 +163,8 @@ bool tmebox_restore(struct window *window, uint64_t base, uint32_t keep) {
 
 /* How many pages stay; -1: there is no memory for one that should be there. */
 static int recycle_arena(struct window *window, uint64_t base) {
-    tmebox_discard(base, TMEBOX_ARENA_FIRST_END, window->arena_end);
-    window->arena_end = TMEBOX_ARENA_FIRST_END;
+    tmebox_discard(base, TMEBOX_ARENA_FIRST_END, window->arena_most);
+    window->arena_end = window->arena_most = TMEBOX_ARENA_FIRST_END;
     if (window->arena_first == 0) {
         return 0;
     }
@@ -204,16 +205,16 @@ bool tmebox_empty(struct window *window, uint64_t base) {
         return true;
     }
     discard_private(window, base);
-    tmebox_discard(base, TMEBOX_ARENA_START, window->arena_end);
+    tmebox_discard(base, TMEBOX_ARENA_START, window->arena_most);
     forget_hot(window);
     forget_runs(window);
     window->arena_first = 0;
-    window->arena_end = TMEBOX_ARENA_FIRST_END;
+    window->arena_end = window->arena_most = TMEBOX_ARENA_FIRST_END;
     window->next_page = window->last_count = window->scattered = 0;
     if (!tmebox_unshare(window, base) || (window->view != NULL && !tmebox_view_ended(window))) {
         return false;
     }
-    window->arena_end = 0;
+    window->arena_end = window->arena_most = 0;
     window->upper_start = window->upper_end = 0;
     window->upper_stack = false;
     struct template *template = window->template;

@@ -77,7 +77,7 @@ bool tmebox_window_part_again(uint64_t address, size_t size_bytes, bool replace)
     int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (replace ? MAP_FIXED : MAP_FIXED_NOREPLACE);
     return mmap(start, size_bytes, PROT_NONE, flags, -1, 0) == start &&
            madvise(start, size_bytes, MADV_DONTFORK) == 0 && madvise(start, size_bytes, MADV_DONTDUMP) == 0 &&
-           tmebox_userfault_open_up(start, size_bytes, false) == 0;
+           tmebox_never_merge(start, size_bytes) && tmebox_userfault_open_up(start, size_bytes, false) == 0;
 }
 
 bool tmebox_unshare(struct window *window, uint64_t base) {

@@ -375,6 +375,12 @@ void tmebox_userfault_unprotect(uint64_t address) {
     ask(UFFDIO_WRITEPROTECT, &range);
 }
 
+void tmebox_userfault_protect(uint64_t address) {
+    struct uffdio_writeprotect range = {.range = {address, TMEBOX_PAGE_SIZE}, .mode = UFFDIO_WRITEPROTECT_MODE_WP};
+    while (ask(UFFDIO_WRITEPROTECT, &range) == EAGAIN) {
+    }
+}
+
 PyMethodDef tmebox_userfault_methods[] = {
     {"userfault_open", userfault_open, METH_NOARGS,
      "userfault_open()\n\nMake the userfaultfd ready. Idempotent."},

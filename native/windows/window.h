@@ -61,6 +61,8 @@ struct window {
     _Atomic uint32_t run_count;   /* more than RUNS: pages of the private part may be present anywhere */
     _Atomic uint32_t arena_first; /* bits: pages of the arena's first part */
     _Atomic uint32_t arena_end;   /* offset behind the arena; what it has beyond its first part is present */
+    uint32_t arena_most;          /* where it ended at most, for this owner: a fault on its way may still install a page
+                                   * there, though the arena did not get so large after all */
     uint32_t upper_start, upper_end; /* heap and stack above the arena, if there is any: also where no template is */
     bool upper_stack; /* rsp stays in the upper half, where no shared heap may be */
     uint32_t shared;              /* bits: read-only spans that are mapped and not installed */
@@ -70,6 +72,8 @@ struct window {
     struct pin *pins;             /* what Python looks at; with the GIL held */
     struct heap_view *view;       /* of a shared heap; NULL: it never had one, or it has none any more */
     uint32_t hole;                /* heap/holes.c: what is left of the last one; 0: nothing */
+    _Atomic uint32_t read_only_end; /* its template's */
+    uint32_t unmerged_end;        /* merging.c: how far the kernel was told once more not to merge its pages */
 };
 
 /* Python looks at these pages of the private part, and may hand them to the kernel, for which nobody installs
@@ -109,8 +113,9 @@ extern const unsigned char tmebox_window_begin[], tmebox_window_end[];
 /* Async-signal-safe. How many bytes are installed, or -errno; -EEXIST: the first page is there already. */
 int64_t tmebox_userfault_copy(uint64_t address, const void *source, size_t size_bytes, bool read_only);
 int64_t tmebox_userfault_zero(uint64_t address, size_t size_bytes);
-/* Makes a page writable that may have been installed read-only. */
+/* Makes a page writable that may have been installed read-only, or the other way round, if it is present. */
 void tmebox_userfault_unprotect(uint64_t address);
+void tmebox_userfault_protect(uint64_t address);
 /* Makes an inaccessible mapping accessible where pages are installed; `shared`: those that a shared mapping has
  * already, too. 0 or an errno. */
 int tmebox_userfault_open_up(void *start, size_t size_bytes, bool shared);
@@ -125,6 +130,9 @@ void tmebox_userfault_after_fork(void);
 
 /* -- hostmemory.c ------------------------------------------------------------------------------------- */
 int tmebox_map_zero(void *address, size_t size, int protection); /* -1 with errno set */
+/* The kernel merges these pages with no others, until the host asks for it anew. False with errno set: it takes a
+ * mapping, of which there is none left. */
+bool tmebox_never_merge(void *start, size_t size_bytes);
 /* Counts up before a text goes: as long as it stays the same, what was in the code region is there, unchanged. */
 extern _Atomic uint64_t tmebox_texts_gone;
 extern uint64_t tmebox_processor; /* PROCESSOR_... bits, for the control pages of windows to come */
@@ -133,7 +141,18 @@ bool tmebox_write_buffer(uint64_t address, const Py_buffer *data); /* false with
 /* -- pieces.c ----------------------------------------------------------------------------------------- */
 /* The window that holds the address, or NULL. Async-signal-safe. */
 struct window *tmebox_find_window(uint64_t address, uint64_t *base);
+/* Of memory that the host has locked: the piece that holds the address. Async-signal-safe. */
+bool tmebox_unlock_piece(uint64_t address);
+/* Calls it for each window that has a template; whether all calls were good. On any thread. */
+bool tmebox_each_window(bool (*call)(struct window *window, uint64_t base, void *context), void *context);
 void tmebox_pieces_after_fork(void);
+
+/* -- merging.c ---------------------------------------------------------------------------------------- */
+/* The host may have begun with it when there were windows already. For those that have owners now, on any thread. */
+void tmebox_look_for_merging(void);
+/* The same for one that is given to an owner, or made new for it: what the last one may have written, though it was
+ * read-only, is as it was at first. False: not at the moment. */
+bool tmebox_unmerge(struct window *window, uint64_t base);
 
 /* -- install.c ---------------------------------------------------------------------------------------- */
 enum toucher {

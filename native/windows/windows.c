@@ -66,20 +66,26 @@ static PyObject *window_start(PyObject *module, PyObject *args) {
     if (window == NULL) {
         return NULL;
     }
-    if (window->template != template) {
+    tmebox_look_for_merging();
+    bool fresh = window->template != template;
+    if (fresh) {
         struct span above = tmebox_upper_part(template);
         if (!tmebox_empty(window, base) || (above.end != 0 && !tmebox_hole_filled(window))) {
             return out_of_memory();
         }
-        window->arena_end = TMEBOX_ARENA_FIRST_END;
+        window->arena_end = window->arena_most = TMEBOX_ARENA_FIRST_END;
         window->upper_start = above.start;
         window->upper_end = above.end;
         window->upper_stack = tmebox_has_upper_stack(template);
+        window->read_only_end = template->read_only_end;
         window->template = (struct template *)Py_NewRef(template);
         tmebox_share(window, base);
-        if (!populate_data(window, base, template)) {
-            return NULL;
-        }
+    }
+    if (!tmebox_unmerge(window, base)) {
+        return out_of_memory();
+    }
+    if (fresh && !populate_data(window, base, template)) {
+        return NULL;
     }
     if (!tmebox_put_random(window, base)) {
         return NULL;
@@ -125,6 +131,11 @@ static uint64_t arena_end_of(const struct window *window) {
     return window->arena_end > TMEBOX_ARENA_FIRST_END ? window->arena_end : TMEBOX_ARENA_FIRST_END;
 }
 
+/* Before anything of it is there. */
+static void may_reach(struct window *window, uint64_t end) {
+    window->arena_most = end > window->arena_most ? (uint32_t)end : window->arena_most;
+}
+
 static PyObject *window_arena_end(PyObject *module, PyObject *argument) {
     (void)module;
     unsigned long long base = PyLong_AsUnsignedLongLong(argument);
@@ -143,6 +154,7 @@ static PyObject *window_map_arena(PyObject *module, PyObject *args) {
     }
     uint64_t start = arena_end_of(window);
     if (end > start) {
+        may_reach(window, end);
         if (tmebox_map_zero((void *)(base + start), end - start, PROT_READ | PROT_WRITE) < 0) {
             return PyErr_SetFromErrno(PyExc_OSError);
         }
@@ -158,14 +170,15 @@ static PyObject *window_unmap_arena(PyObject *module, PyObject *argument) {
     if (window == NULL) {
         return NULL;
     }
-    uint64_t size = arena_end_of(window) - TMEBOX_ARENA_START;
+    may_reach(window, TMEBOX_ARENA_FIRST_END);
+    uint64_t size = window->arena_most - TMEBOX_ARENA_START;
     if (window->view != NULL) {
         tmebox_view_ended(window); /* has no mapping here */
     }
     if (tmebox_map_zero((void *)(base + TMEBOX_ARENA_START), size, PROT_NONE) < 0) {
         return PyErr_SetFromErrno(PyExc_OSError);
     }
-    window->arena_end = 0;
+    window->arena_end = window->arena_most = 0;
     uint64_t upper_size = window->upper_end - window->upper_start;
     if (upper_size != 0 &&
         tmebox_map_zero((void *)(base + window->upper_start), upper_size, PROT_NONE) < 0) {
@@ -211,6 +224,7 @@ static PyObject *window_grow_arena(PyObject *module, PyObject *args) {
     if (end <= start) { /* somebody else has grown it meanwhile */
         Py_RETURN_NONE;
     }
+    may_reach(window, end);
     window->arena_end = (uint32_t)end;
     if (!populate(window, base, start, end - start, HOST_WRITES)) {
         window->arena_end = (uint32_t)start;
@@ -293,7 +307,7 @@ static PyObject *window_blank(PyObject *module, PyObject *args) {
     tmebox_discard(base, tmebox_private_low(before), tmebox_private_end(before));
     struct span above = tmebox_upper_part(before);
     tmebox_discard(base, above.start, above.end);
-    tmebox_discard(base, TMEBOX_ARENA_START, window->arena_end);
+    tmebox_discard(base, TMEBOX_ARENA_START, window->arena_most);
     Py_DECREF(before);
     if (!populate(window, base, TMEBOX_ARENA_START, arena_size, HOST_READS) ||
         !populate_pinned(window, base)) {
@@ -310,6 +324,24 @@ static PyObject *window_pages(PyObject *module, PyObject *argument) {
     unsigned long long base = PyLong_AsUnsignedLongLong(argument);
     struct window *window = PyErr_Occurred() ? NULL : window_at(base);
     return window == NULL ? NULL : PyLong_FromUnsignedLong(tmebox_pages_present(window, base));
+}
+
+struct counted {
+    unsigned long long windows, pages;
+};
+
+static bool count_pages(struct window *window, uint64_t base, void *context) {
+    struct counted *counted = context;
+    counted->windows++;
+    counted->pages += tmebox_pages_present(window, base);
+    return true;
+}
+
+static PyObject *resident_pages(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    struct counted counted = {0, 0};
+    tmebox_each_window(count_pages, &counted);
+    return Py_BuildValue("KK", counted.windows, counted.pages);
 }
 
 static PyObject *window_allow_mappings(PyObject *module, PyObject *argument) {
@@ -336,6 +368,8 @@ PyMethodDef tmebox_window_methods[] = {
     {"window_blank", window_blank, METH_VARARGS, "window_blank(base, template)\n\nAll zero, arena included."},
     {"window_allow_mappings", window_allow_mappings, METH_O,
      "window_allow_mappings(most)\n\nThat windows have where a view of a shared heap is made."},
+    {"resident_pages", resident_pages, METH_NOARGS,
+     "resident_pages() -> (windows, pages)\n\nWindows that may have pages, and how many they have."},
     {"window_pages", window_pages, METH_O, "window_pages(base) -> int\n\nHow many are present."},
     {NULL, NULL, 0, NULL},
 };

@@ -15,8 +15,8 @@ NUMBER, SECOND_ARGUMENT = 0, 24
 ALLOW, FAIL = 0x7FFF0000, 0x00050000
 
 
-def refuse(codes: Collection[int]) -> None:
-    """From now on an ioctl with one of these codes fails with ENOMEM, on every thread."""
+def refuse(codes: Collection[int], *, everywhere: bool = True) -> None:
+    """From now on an ioctl with one of these codes fails with ENOMEM, on every thread, or on this one."""
     program = [
         (LOAD, 0, 0, NUMBER),
         (EQUAL, 0, 1 + len(codes), SYS_IOCTL),
@@ -29,4 +29,5 @@ def refuse(codes: Collection[int]) -> None:
     filter_ = ctypes.create_string_buffer(struct.pack("<HxxxxxxQ", len(program), ctypes.addressof(data)))
     libc = ctypes.CDLL(None, use_errno=True)
     assert libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
-    assert libc.syscall(SYS_SECCOMP, SET_MODE_FILTER, ON_ALL_THREADS, filter_) == 0, ctypes.get_errno()
+    flags = ON_ALL_THREADS if everywhere else 0
+    assert libc.syscall(SYS_SECCOMP, SET_MODE_FILTER, flags, filter_) == 0, ctypes.get_errno()

@@ -330,3 +330,39 @@ def test_a_host_that_locks_its_memory_does_not_lock_the_windows() -> None:
     command = [sys.executable, "-c", LOCKED, str(ROOT)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout in ("7\n", "refused\n"), done
+
+
+LOCKED_LATE = """
+import ctypes, sys
+sys.path.insert(0, sys.argv[1])
+import tmebox
+from tests.memory.module import sandbox
+from tests.memory.test_exhaustion import CONSTANTS, no_mapping_left
+libc = ctypes.CDLL(None, use_errno=True)
+constants = tmebox.compile(source_text=CONSTANTS)
+boxes = [sandbox() for _ in range(3)]
+shared = [tmebox.Sandbox(constants) for _ in range(3)]
+for box in boxes:
+    box.fill(box.where_room(), 1 << 20, 1)
+if libc.mlockall(1):
+    print("refused")
+    sys.exit()
+with no_mapping_left():
+    for box in boxes:
+        box.reset()
+        assert box.look(box.where_room(), 1 << 20) == 0
+    for box in (*boxes, *shared):
+        box.close()
+libc.munlockall()
+assert sandbox().look(sandbox().where_room(), 1 << 20) == 0
+print(sandbox().add(3, 4))
+"""
+
+
+def test_locked_memory_is_taken_back_where_no_mapping_is_left() -> None:
+    """The kernel takes nothing away that is locked, and to unlock a part of a mapping would part it."""
+    if int(Path("/proc/sys/vm/max_map_count").read_text()) > 200_000:
+        pytest.skip("there are too many mappings to use up")
+    command = [sys.executable, "-c", LOCKED_LATE, str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout in ("7\n", "refused\n"), done

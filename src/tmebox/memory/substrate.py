@@ -116,10 +116,10 @@ class Plain:
 
     @staticmethod
     def _map(base: int, layout: Layout) -> None:
-        """All zero, arena aside."""
+        """All zero, arena aside. What `empty` is to take away is known before it is there."""
+        _native.window_set_upper(base, *layout.upper_part, layout.rsp_start != 0)
         for start, end in layout.parts:
             _native.map_zero(base + start, end - start, READ_WRITE)
-        _native.window_set_upper(base, *layout.upper_part, layout.rsp_start != 0)
 
     def _fill(self, base: int, contents: Contents) -> None:
         layout = contents.layout
