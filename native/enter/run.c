@@ -94,13 +94,6 @@ RARE static void nest(struct thread *thread, struct activation *activation) {
     if (thread->suspended == activation->instance) {
         inner->deadline_ns = outer->deadline_ns;
     }
-    activation->arrays = 0;
-    if (activation->depth > 1 && activation->instance->arrays_place != 0) {
-        const void *from = (const void *)(activation->instance->base + activation->instance->arrays_place);
-        if (tmebox_window_copy(&activation->arrays, from, sizeof activation->arrays).how != 0) {
-            activation->arrays = 0;
-        }
-    }
 }
 
 /* Stack arguments onto the sandbox's stack. In a nested call the sandbox chose where that is, within its own
@@ -204,11 +197,19 @@ RARE static int ended_otherwise(struct activation *activation) {
     return -1;
 }
 
+/* Of a call inside another of the same sandbox; 0: it cannot be read. */
+RARE static uint64_t end_of_arrays(const struct instance *instance) {
+    uint64_t end;
+    const void *from = (const void *)(instance->base + instance->arrays_place);
+    return tmebox_window_copy(&end, from, sizeof end).how == 0 ? end : 0;
+}
+
 /* The limits and the place of one call that began inside another, or may have, for when it has ended. */
 static inline void remember_outer(const struct thread *thread, const struct instance *instance,
                                   struct activation *activation) {
     activation->outer =
         (struct outer){{0, 0, 0}, instance->rsp, instance->running, thread->suspended, instance->text_used};
+    activation->arrays = activation->depth > 1 && instance->arrays_place != 0 ? end_of_arrays(instance) : 0;
 }
 
 /* Who is in the sandbox, and in what. */

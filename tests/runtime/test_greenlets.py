@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,11 @@ SOURCE = """
 int hop(int);
 int work(int n) { int s = 0; for (int i = 0; i < n; i++) s = s * 3 + hop(i); return s; }
 int add(int a, int b) { return a + b; }
+"""
+ARRAYS = """
+int hop(int);
+int outer(void) { return hop(1); }
+int inner(int n) { char a[n]; for (int i = 0; i < n; i++) a[i] = i; return a[hop(0)]; }
 """
 
 
@@ -114,3 +120,42 @@ def test_a_call_that_is_left_with_others_inside_ends_them_all(module: tmebox.Mod
     assert isinstance(second.switch("go on"), RuntimeError | tmebox.SandboxClosed)
     sandbox.reset()
     assert sandbox.add(1, 2) == 3
+
+
+def test_a_thread_that_has_ended_in_a_call_is_no_later_one(forked: Forked) -> None:
+    """The greenlet that is in the call cannot go on, so the sandbox stays busy, whoever has the memory of the
+    record of its thread by now."""
+    module = tmebox.compile(source_text=ARRAYS)
+    place = module.arrays
+    assert place is not None
+
+    def child() -> list[str]:
+        left: list[greenlet.greenlet] = []
+
+        def hop(first: int) -> int:
+            if first:
+                left[0].parent.switch()
+            raise Stop
+
+        sandbox = tmebox.Sandbox(module, imports={"hop": hop})
+        before = sandbox.memory.read(place, 8)
+
+        def leave() -> None:
+            left.append(greenlet.greenlet(sandbox.outer))
+            left[0].switch()
+
+        found = []
+
+        def call() -> None:
+            try:
+                sandbox.inner(100)
+            except Exception as error:
+                found.append(type(error).__name__)
+
+        for work in (leave, *[call] * 8):
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+        return [*found, str(sandbox.memory.read(place, 8) == before)]
+
+    assert forked(child).result() == [*["SandboxBusy"] * 8, "True"]
