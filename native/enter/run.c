@@ -11,10 +11,10 @@
 /* Kept free at the top of the stack: whole cache lines for what probes just above a frame. */
 #define TOP_RESERVE 64
 
-/* Below rsp, code may keep live data: 128 bytes of red zone and the two spill slots below it. */
+/* Below rsp, code may keep live data: 128 bytes of red zone, with a checked target, and what is spilled below it. */
 #define NESTED_RESERVE 256
 
-static_assert(TMEBOX_SPILL_TARGET >= -NESTED_RESERVE, "a nested call must not touch the spill slots");
+static_assert(TMEBOX_SPILL_REGISTER >= -NESTED_RESERVE, "a nested call must not touch the spill slots");
 
 uint32_t tmebox_vector_policy;
 bool tmebox_x87_expected;
@@ -436,6 +436,9 @@ int tmebox_resume(struct activation *activation) {
         }
         wake_watchdog_for(thread, &activation->watch, WATCHDOG_DOZING);
         look_at_signals(thread, atomic_load_explicit(&thread->calls, memory_order_relaxed));
+        if (UNLIKELY(!activation->instance->has_control)) {
+            tmebox_give_signal_stack(thread); /* amid a rebase a frame would lie anywhere below 4 GiB */
+        }
         set_base(thread, activation->instance);
     }
     thread->current = activation;
