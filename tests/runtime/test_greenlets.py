@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import threading
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -122,40 +123,45 @@ def test_a_call_that_is_left_with_others_inside_ends_them_all(module: tmebox.Mod
     assert sandbox.add(1, 2) == 3
 
 
-def test_a_thread_that_has_ended_in_a_call_is_no_later_one(forked: Forked) -> None:
-    """The greenlet that is in the call cannot go on, so the sandbox stays busy, whoever has the memory of the
-    record of its thread by now."""
-    module = tmebox.compile(source_text=ARRAYS)
-    place = module.arrays
-    assert place is not None
+ENDED = f"""
+import greenlet, threading, tmebox
 
-    def child() -> list[str]:
-        left: list[greenlet.greenlet] = []
+class Stop(Exception): pass
 
-        def hop(first: int) -> int:
-            if first:
-                left[0].parent.switch()
-            raise Stop
+left, found = [], []
 
-        sandbox = tmebox.Sandbox(module, imports={"hop": hop})
-        before = sandbox.memory.read(place, 8)
+def hop(first):
+    if first:
+        left[0].parent.switch()
+    raise Stop
 
-        def leave() -> None:
-            left.append(greenlet.greenlet(sandbox.outer))
-            left[0].switch()
+module = tmebox.compile(source_text={ARRAYS!r})
+sandbox = tmebox.Sandbox(module, imports={{"hop": hop}}, memory="8MiB")
+before = sandbox.memory.read(module.arrays, 8)
 
-        found = []
+def leave():
+    left.append(greenlet.greenlet(lambda: sandbox.outer()))
+    left[0].switch()
 
-        def call() -> None:
-            try:
-                sandbox.inner(100)
-            except Exception as error:
-                found.append(type(error).__name__)
+def call():
+    try:
+        sandbox.inner(100)
+    except BaseException as error:
+        found.append(type(error).__name__)
 
-        for work in (leave, *[call] * 8):
-            thread = threading.Thread(target=work)
-            thread.start()
-            thread.join()
-        return [*found, str(sandbox.memory.read(place, 8) == before)]
+for work in [leave] + [call] * 8:
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+print(*found, sandbox.memory.read(module.arrays, 8) == before, flush=True)
+__import__("os")._exit(0)
+"""
+"""In a process of its own: there the next thread gets the memory that the last one gave back."""
 
-    assert forked(child).result() == [*["SandboxBusy"] * 8, "True"]
+
+def test_a_thread_that_has_ended_in_a_call_is_no_later_one() -> None:
+    """The greenlet that is in the call cannot go on, so the sandbox stays busy for all others."""
+    done = subprocess.run(
+        [sys.executable, "-c", ENDED], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == [*["SandboxBusy"] * 8, "True"]
