@@ -57,7 +57,7 @@ enum outcome {
 #define REGISTER_RSP 4
 
 struct trap {
-    int signal; /* 0: the time limit */
+    int signal; /* 0: the time limit or, with a code, an interrupt whose handler had no stack of its own */
     int code;
     int access; /* 0 read, 1 write, 2 execute, -1 unknown */
     int owner;  /* the key of a line of the shared heap that is not the sandbox's; -1: it is not about one */

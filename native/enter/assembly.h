@@ -11,7 +11,8 @@
 
 /* All but the six sticky flags, which a sandbox may see: that some earlier result was inexact is no secret.
  * Writing MXCSR with another value stops some CPUs for 15 ns, so on the way in it is not done for their sake.
- * Reading it takes others 4 ns, so on the way out the host's is written without looking: mostly the same. */
+ * Reading it takes others 4 ns, so on the way out, and back from a host function, which may have changed it, it is
+ * written without looking: mostly the same. */
 #define MXCSR_CONTROL 0xffc0
 
 #define DEFAULT_X87 0x37f

@@ -71,13 +71,8 @@
     get_activation %r10
     testl %eax, %eax
     jne tmebox_leave
-    /* Back into the sandbox. */
-    movl ACTIVATION_SANDBOX_MXCSR(%r10), %eax
-    xorl ACTIVATION_HOST_MXCSR(%r10), %eax
-    andl $MXCSR_CONTROL, %eax
-    je 3f
+    /* Back into the sandbox, whatever the host function has done to the host's. */
     ldmxcsr ACTIVATION_SANDBOX_MXCSR(%r10)
-3:
     /* What the host flagged may stay where neither its control word nor the sandbox's unmasks it. */
     fnstcw ACTIVATION_SCRATCH(%r10)
     cmpw $DEFAULT_X87, ACTIVATION_SCRATCH(%r10)

@@ -1,8 +1,10 @@
 /* What control stacks hold: whether somebody may come back to a place by one, and what a trap left there. */
 #include "enter/control.h"
 #include "enter/enter.h"
+#include "enter/returns.h"
 
 #define MOST_LOOKED_AT (8ULL << 20) /* bytes, for which everybody waits who wants the GIL */
+#define FRAME_COST 16               /* a frame that is walked over takes about as long as so many of them */
 
 /* A frame may have any number of bytes, so that a return address may be anywhere. */
 static bool holds(uint64_t lowest, uint64_t top, uint64_t start, uint64_t end) {
@@ -13,6 +15,26 @@ static bool holds(uint64_t lowest, uint64_t top, uint64_t start, uint64_t end) {
         }
     }
     return false;
+}
+
+/* Of a stack that stands at a call and cannot go on meanwhile: from return address to return address, as longjmp goes, so
+ * that what else is in a frame is no reason. Where the way is not known any further, which is returned, all bytes are to be
+ * looked at; the top: it does not lead there; 0: it does, or is too long. */
+static uint64_t walk(const struct control *control, uint64_t place, uint64_t top, uint64_t start, uint64_t end,
+                     uint64_t *left) {
+    for (uint64_t word; place + sizeof word <= top;) {
+        memcpy(&word, (const void *)(uintptr_t)place, sizeof word);
+        if (word - start < end - start || *left < FRAME_COST) {
+            return 0;
+        }
+        *left -= FRAME_COST;
+        int64_t depth = tmebox_depth_at(word);
+        if (depth < 0) { /* the core called there */
+            return word == TMEBOX_GATE_EXIT && control->calls == 1 ? top : place;
+        }
+        place += sizeof word + (uint64_t)depth;
+    }
+    return top;
 }
 
 /* Below rsp a thread that was interrupted may have the target of a jump that it has checked. */
@@ -35,11 +57,14 @@ static bool stack_holds(const struct control *control, uint64_t start, uint64_t 
     const struct instance *instance = control->instance;
     uint64_t lowest = (uint64_t)(uintptr_t)tmebox_control_page(control, control->open);
     uint64_t rsp = __atomic_load_n(&control->rsp, __ATOMIC_ACQUIRE);
+    /* Whoever goes on there needs the GIL first. */
+    bool waits = instance->depth == 0 || instance->in_host, walks = false;
     enum standing standing = atomic_load(&control->standing); /* after rsp: see slices.c */
     if (rsp != 0) {
         uint64_t below = standing == AT_A_CALL ? 0 : BELOW;
         int64_t above = (int64_t)(control->base + rsp - below - lowest); /* it may be below what it has touched */
         lowest += above > 0 ? (uint64_t)above : 0;
+        walks = waits && standing == AT_A_CALL;
         if (standing != AT_A_CALL && interrupted_holds(control, start, end)) {
             return true;
         }
@@ -47,8 +72,13 @@ static bool stack_holds(const struct control *control, uint64_t start, uint64_t 
         return true; /* it runs, and what it had checked when it was interrupted may still be in a register */
     } else if (control == instance->control && instance->in_host && !instance->interrupted) {
         lowest = instance->rsp;
+        walks = true;
     }
-    uint64_t top = control->base + control->top, size = top > lowest ? top - lowest : 0;
+    uint64_t top = control->base + control->top;
+    if (walks && (lowest = walk(control, lowest, top, start, end, left)) == 0) {
+        return true;
+    }
+    uint64_t size = top > lowest ? top - lowest : 0;
     if (size > *left) {
         return true;
     }

@@ -50,9 +50,16 @@ RARE void tmebox_raise_interrupted(void) {
                     "it can be called and written again once the call that it runs has returned");
 }
 
+/* Python can make one without its __init__: offsets would be addresses of the host's. */
+static void raise_no_window(void) {
+    PyErr_SetString(PyExc_RuntimeError, "the instance was not initialised");
+}
+
 /* Whoever asks need not have the window: where the sandbox was closed, on any thread, it may be another's by now. */
 bool tmebox_may_write(const struct instance *instance) {
-    if (instance->generation != tmebox_generation || instance->closed) {
+    if (instance->base == 0) {
+        raise_no_window();
+    } else if (instance->generation != tmebox_generation || instance->closed) {
         tmebox_raise_closed(instance);
     } else if (instance->depth != 0 && instance->thread != tmebox_thread) {
         tmebox_raise_busy();
@@ -73,7 +80,7 @@ static bool stack_is_short(const struct thread *thread) {
 
 RARE struct thread *tmebox_prepare_call(struct instance *instance, uint64_t timeout_ns) {
     if (instance->base == 0) {
-        PyErr_SetString(PyExc_RuntimeError, "the instance was not initialised");
+        raise_no_window();
         return NULL;
     }
     struct thread *thread = tmebox_thread;

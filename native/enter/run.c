@@ -11,10 +11,10 @@
 /* Kept free at the top of the stack: whole cache lines for what probes just above a frame. */
 #define TOP_RESERVE 64
 
-/* Below rsp, code may keep live data: 128 bytes of red zone and the two spill slots below it. */
+/* Below rsp, code may keep live data: 128 bytes of red zone, with a checked target, and what is spilled below it. */
 #define NESTED_RESERVE 256
 
-static_assert(TMEBOX_SPILL_TARGET >= -NESTED_RESERVE, "a nested call must not touch the spill slots");
+static_assert(TMEBOX_SPILL_REGISTER >= -NESTED_RESERVE, "a nested call must not touch the spill slots");
 
 uint32_t tmebox_vector_policy;
 bool tmebox_x87_expected;
@@ -93,13 +93,6 @@ RARE static void nest(struct thread *thread, struct activation *activation) {
     }
     if (thread->suspended == activation->instance) {
         inner->deadline_ns = outer->deadline_ns;
-    }
-    activation->arrays = 0;
-    if (activation->depth > 1 && activation->instance->arrays_place != 0) {
-        const void *from = (const void *)(activation->instance->base + activation->instance->arrays_place);
-        if (tmebox_window_copy(&activation->arrays, from, sizeof activation->arrays).how != 0) {
-            activation->arrays = 0;
-        }
     }
 }
 
@@ -204,11 +197,19 @@ RARE static int ended_otherwise(struct activation *activation) {
     return -1;
 }
 
+/* Of a call inside another of the same sandbox; 0: it cannot be read. */
+RARE static uint64_t end_of_arrays(const struct instance *instance) {
+    uint64_t end;
+    const void *from = (const void *)(instance->base + instance->arrays_place);
+    return tmebox_window_copy(&end, from, sizeof end).how == 0 ? end : 0;
+}
+
 /* The limits and the place of one call that began inside another, or may have, for when it has ended. */
 static inline void remember_outer(const struct thread *thread, const struct instance *instance,
                                   struct activation *activation) {
     activation->outer =
         (struct outer){{0, 0, 0}, instance->rsp, instance->running, thread->suspended, instance->text_used};
+    activation->arrays = activation->depth > 1 && instance->arrays_place != 0 ? end_of_arrays(instance) : 0;
 }
 
 /* Who is in the sandbox, and in what. */
@@ -435,6 +436,9 @@ int tmebox_resume(struct activation *activation) {
         }
         wake_watchdog_for(thread, &activation->watch, WATCHDOG_DOZING);
         look_at_signals(thread, atomic_load_explicit(&thread->calls, memory_order_relaxed));
+        if (UNLIKELY(!activation->instance->has_control)) {
+            tmebox_give_signal_stack(thread); /* amid a rebase a frame would lie anywhere below 4 GiB */
+        }
         set_base(thread, activation->instance);
     }
     thread->current = activation;

@@ -89,11 +89,12 @@ static void record(struct activation *activation, int signal, const siginfo_t *i
     }
 }
 
-/* The handler runs on the sandbox's stack, because the host took the alternate one away a moment ago, between two
- * looks of this thread at it. The frame lies over the spill slots: the sandbox must not go on. */
+/* The handler runs where the sandbox's rsp was, because the host took the alternate stack away a moment ago, between two
+ * looks of this thread at it. The frame lies over what code keeps below the red zone and, amid a rebase, over anything
+ * below 4 GiB; it is full of the host's registers: the sandbox must not go on. */
 static bool is_astray(const struct activation *activation) {
     uint64_t here = (uint64_t)(uintptr_t)__builtin_frame_address(0);
-    return activation != NULL && here - tmebox_stack_base(activation->instance) < TMEBOX_WINDOW_SIZE;
+    return activation != NULL && (here - tmebox_stack_base(activation->instance) < TMEBOX_WINDOW_SIZE || here < UINT32_MAX);
 }
 
 /* The core is at work for a sandbox, which waits. Host code is never unwound, so what has come waits, too: until the core
@@ -131,6 +132,12 @@ static void trap(struct activation *activation, int signal, const siginfo_t *inf
     registers[REG_RSP] = (greg_t)activation->host_rsp;
     registers[REG_RIP] = (greg_t)(uintptr_t)tmebox_leave;
     registers[REG_EFL] &= ~(greg_t)FLAGS_OF_SANDBOXES;
+}
+
+/* Of an activation that is astray. Signal 0 with a code is this. */
+static void stop_astray(struct activation *activation, greg_t *registers) {
+    trap(activation, 0, NULL, registers);
+    activation->trap.code = ILL_BADSTK;
 }
 
 /* Where one of our functions goes on that touch memory on the sandbox's behalf, or run an instruction of it; else 0. */
@@ -230,13 +237,15 @@ static bool redirect_to_poll(void *context) {
     struct activation *activation = interrupted(registers);
     if (activation == NULL) {
         defer();
+    } else if (is_astray(activation)) {
+        stop_astray(activation, registers);
+        return true;
+    } else if (activation->thread->main) {
+        record(activation, 0, NULL, registers);
+        tmebox_redirect_to_poll(activation, context);
+        return true;
     }
-    if (activation == NULL || !activation->thread->main) {
-        return false;
-    }
-    record(activation, 0, NULL, registers);
-    tmebox_redirect_to_poll(activation, context);
-    return true;
+    return false;
 }
 
 /* -- handlers ------------------------------------------------------------------------------------- */
@@ -248,12 +257,14 @@ static bool must_release(const struct thread *thread) {
 }
 
 /* The watchdog's signal, or one that was deferred. It comes again until the call has ended. */
-static void interrupt(siginfo_t *info, void *context) {
+static void interrupt(const siginfo_t *info, void *context) {
     greg_t *registers = ((ucontext_t *)context)->uc_mcontext.gregs;
     struct activation *activation = interrupted(registers);
     if (activation == NULL) {
         defer();
-    } else if (is_astray(activation) || atomic_load(&activation->thread->expired) == activation->watch.sequence) {
+    } else if (is_astray(activation)) {
+        stop_astray(activation, registers);
+    } else if (atomic_load(&activation->thread->expired) == activation->watch.sequence) {
         trap(activation, 0, info, registers);
     } else {
         bool polls = atomic_load(&tmebox_poll_requested) || must_release(activation->thread);
@@ -292,6 +303,9 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
         interrupt(info, context);
     } else if (!real || !window_access(signal, info, registers)) {
         tmebox_hand_on(signal, info, context);
+        if (is_astray(activation)) {
+            stop_astray(activation, registers);
+        }
     }
     errno = error;
 }

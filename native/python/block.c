@@ -58,7 +58,7 @@ void tmebox_block_begin(struct block *self, uint32_t start, uint64_t size) {
     self->start = start;
     self->handle = tmebox_heap_handle_of(heap, start);
     self->state = BLOCK_LIVE;
-    if (heap->pages[start / LINES].kind == PAGE_RUN) {
+    if (self->handle == 0 && heap->pages[start / LINES].kind == PAGE_RUN) { /* as block_dealloc clears it */
         heap->pages[start / LINES].object = self;
     }
 }

@@ -64,9 +64,11 @@ static void weigh(struct shelf *self, int64_t weight) {
     }
 }
 
-/* Takes over the reference. There is room, perhaps not at the end. */
+/* Takes over the reference. There is room, perhaps not at the end: so this does not fail. */
 static void put(struct shelf *self, PyObject *thing, uint32_t weight) {
-    make_room(self, 1);
+    if (UNLIKELY(!make_room(self, 1))) {
+        Py_FatalError("tmebox: a shelf without the room that was made for what comes back");
+    }
     if (self->heir != NULL) {
         self->heir->owed++;
     }

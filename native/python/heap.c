@@ -238,6 +238,10 @@ static PyObject *heap_share(PyObject *object, PyObject *args) {
     if (!PyArg_ParseTuple(args, "OO!:share_block", &named, &PyTuple_Type, &rows)) {
         return NULL;
     }
+    if (PyTuple_GET_SIZE(rows) > HEAP_KEYS) {
+        PyErr_SetString(PyExc_ValueError, "more rows than a shared heap has keys");
+        return NULL;
+    }
     uint32_t count = (uint32_t)PyTuple_GET_SIZE(rows);
     struct heap_member *members = PyMem_Calloc(count + 1, sizeof *members);
     if (members == NULL) {

@@ -11,6 +11,15 @@
 
 #define WINDOW_MASK (TMEBOX_WINDOW_SIZE - 1)
 
+/* Without __init__ it has no window, and is nothing that could be called or written. */
+static PyObject *instance_new(PyTypeObject *type, PyObject *args, PyObject *keywords) {
+    struct instance *self = (struct instance *)PyType_GenericNew(type, args, keywords);
+    if (self != NULL) {
+        self->dead = self->closed = true;
+    }
+    return (PyObject *)self;
+}
+
 static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
     static char *names[] = {"base",        "stack_low",      "stack_top", "make_trap",
                             "base_in_r15", "checks_returns", "timeout_s", "has_control", "thread_room", NULL};
@@ -49,6 +58,7 @@ static int instance_init(PyObject *object, PyObject *args, PyObject *keywords) {
     self->window = window != NULL && window_base == base ? window : NULL;
     self->generation = tmebox_generation;
     self->base = base;
+    self->dead = self->closed = false;
     self->stack_low = stack_low;
     self->stack_top = self->entry = stack_top;
     self->r15 = base_in_r15 ? base : 0;
@@ -416,7 +426,7 @@ PyTypeObject tmebox_instance_type = {
               "What the core knows of one sandbox.",
     .tp_basicsize = sizeof(struct instance),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-    .tp_new = PyType_GenericNew,
+    .tp_new = instance_new,
     .tp_init = instance_init,
     .tp_dealloc = instance_dealloc,
     .tp_traverse = instance_traverse,

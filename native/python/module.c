@@ -15,6 +15,7 @@ static_assert(TMEBOX_GATE_EXIT - TMEBOX_GATE_BASE < GATE_RETURN_R15_OFFSET, "the
 static_assert(TMEBOX_CODE_END == TMEBOX_TARGET_MAP, "code ends where map displacements end");
 static_assert(TMEBOX_TARGET_MAP <= INT32_MAX, "a displacement in gates.S");
 static_assert(TMEBOX_SPILL_REGISTER < -TMEBOX_RED_ZONE, "spills are below the red zone");
+static_assert(TMEBOX_SPILL_TARGET >= -TMEBOX_RED_ZONE && TMEBOX_SPILL_TARGET <= -8, "the kernel's frames begin below it");
 static_assert(TMEBOX_GATE_SIZE >= TMEBOX_PAGE_SIZE, "the gates' page");
 
 static PyObject *install_gates(PyObject *module, PyObject *unused) {

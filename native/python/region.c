@@ -60,6 +60,8 @@ static int region_traverse(PyObject *object, visitproc visit, void *arg) {
 static int region_clear(PyObject *object) {
     struct region *self = (struct region *)object;
     if (self->exports == 0) { /* the owner keeps the memory mapped */
+        self->address = NULL; /* nobody gets a buffer of what may be unmapped now */
+        self->size_bytes = 0;
         Py_CLEAR(self->owner);
     }
     return 0;

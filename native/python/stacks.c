@@ -4,6 +4,9 @@
 #include "enter/slices.h"
 #include "python/face.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #define MOST_READ (64ULL << 20)
 
 PyObject *tmebox_instance_read_control(PyObject *object, PyObject *args) {
@@ -37,6 +40,38 @@ PyObject *tmebox_instance_end_threads(PyObject *object, PyObject *unused) {
     Py_RETURN_NONE;
 }
 
+/* size: of what is on the stack; 0: nobody stands there, also where the sandbox died in the middle of a call. */
+struct stood {
+    unsigned long long low, top;
+    size_t size;
+};
+
+/* First the facts: making Python objects may run finalizers, which may end threads, or fork. `words`: what is on the
+ * stacks, one after the other. Both are to be freed. NULL: no memory. */
+static struct stood *stood(const struct instance *self, uint32_t count, char **words) {
+    struct stood *rows = calloc(count + 1, sizeof *rows);
+    size_t size = 0;
+    for (uint32_t i = 0; rows != NULL && i < count; i++) {
+        const struct control *control = self->fibers[i];
+        if (control != NULL && control->rsp != 0) {
+            rows[i] = (struct stood){control->low, control->top, control->top - control->rsp};
+            size += rows[i].size;
+        }
+    }
+    char *to = *words = rows != NULL ? malloc(size + 1) : NULL;
+    if (to == NULL) {
+        free(rows);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (rows[i].size != 0) {
+            memcpy(to, (const void *)(uintptr_t)(self->fibers[i]->base + self->fibers[i]->rsp), rows[i].size);
+            to += rows[i].size;
+        }
+    }
+    return rows;
+}
+
 /* Of threads that stand, by number. One between two instructions has registers that only go with this window. */
 PyObject *tmebox_instance_threads(PyObject *object, PyObject *unused) {
     (void)unused;
@@ -56,22 +91,23 @@ PyObject *tmebox_instance_threads(PyObject *object, PyObject *unused) {
             return NULL;
         }
     }
-    PyObject *threads = PyTuple_New(count);
+    char *words;
+    struct stood *rows = stood(self, count, &words);
+    PyObject *threads = rows != NULL ? PyTuple_New(count) : PyErr_NoMemory();
+    const char *from = words;
     for (uint32_t i = 0; threads != NULL && i < count; i++) {
-        const struct control *control = self->fibers[i];
-        /* One that was in the middle of a call when the sandbox died stands nowhere. */
-        PyObject *row = control == NULL || control->rsp == 0
-                                        ? Py_NewRef(Py_None)
-                                        : Py_BuildValue("KKy#", (unsigned long long)control->low,
-                                                        (unsigned long long)control->top,
-                                                        (const char *)(uintptr_t)(control->base + control->rsp),
-                                                        (Py_ssize_t)(control->top - control->rsp));
+        const struct stood *one = &rows[i];
+        PyObject *row = one->size == 0 ? Py_NewRef(Py_None)
+                                       : Py_BuildValue("KKy#", one->low, one->top, from, (Py_ssize_t)one->size);
+        from += one->size;
         if (row == NULL) {
             Py_CLEAR(threads);
         } else {
             PyTuple_SET_ITEM(threads, i, row);
         }
     }
+    free(words);
+    free(rows);
     return threads;
 }
 

@@ -52,7 +52,7 @@ struct signal_actions {
     void (*fault)(int signal, siginfo_t *info, void *context);     /* a fatal one came */
     void (*interrupt)(int signal, siginfo_t *info, void *context); /* the watchdog's came */
     /* If the signal interrupted sandbox code of the main thread, or the core at work for it: look at Python's signals
-     * before it goes on. Whether it does so at once. */
+     * before it goes on, on any thread only if this handler has a stack of its own. Whether either is done at once. */
     bool (*redirect_to_poll)(void *context);
 };
 

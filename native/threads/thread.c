@@ -135,7 +135,9 @@ static void unregister(void *value) {
     pthread_mutex_unlock(&tmebox_registry_lock);
     tmebox_thread = NULL;
     take_signal_stack(thread);
-    free(thread);
+    if (thread->depth == 0) { /* else a greenlet has left calls that never end: by its address sandboxes know whose they are */
+        free(thread);
+    }
 }
 
 struct thread *tmebox_register_thread(void) {

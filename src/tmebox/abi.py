@@ -181,7 +181,9 @@ STACK_EXHAUSTED = GUARD - 8
 RED_ZONE = 128
 SPILL_REGISTER = -136
 """rsp displacement where r11 is kept while a check needs it: just below the red zone."""
-SPILL_TARGET = -144
+SPILL_TARGET = -RED_ZONE
+"""Where a checked target is kept, at the red zone's end: no kernel writes there, should a signal come while a
+host has taken the alternate stack away. It fits 8 bits, which is how it is encoded."""
 
 R15_REACH = GUARD // 2
 """Largest |displacement| of an access `disp(%r15,%r14)`: r14 is in [0, 4 GiB), the guards catch the rest."""

@@ -222,7 +222,7 @@ def restore(register: int) -> Item:
 
 
 def jump_to_slot() -> Item:
-    return Item("jump to slot", b"\xff\xa4\x24" + little(abi.SPILL_TARGET), is_inside=True)
+    return Item("jump to slot", b"\xff\x64\x24" + little(abi.SPILL_TARGET, 1), is_inside=True)
 
 
 def compare(register: int, number: int) -> Item:

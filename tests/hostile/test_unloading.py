@@ -203,6 +203,74 @@ def test_a_snapshot_with_a_thread_in_a_text_that_is_gone_is_not_restored_there()
     assert ending.value[0] in ("refused", "stopped"), ending
 
 
+NUMBERS = """
+typedef unsigned long word;
+struct answer { long result; word more; };
+struct answer core(word number, word a, word b, word c) __asm__("__tmebox_syscall");
+enum { BEGIN_THREAD = 0x746d6512, SWITCH_THREAD };
+int host_call(int);
+static char stack[1 << 20] __attribute__((aligned(4096)));
+static volatile word first;
+static __attribute__((noinline)) void pause(word n)
+{
+  if (n == 2) host_call(1); else core(SWITCH_THREAD, n, 0, 0);
+  __asm__ volatile("" ::: "rbx", "r12", "r13", "r14", "r15", "memory");
+}
+static __attribute__((noinline)) word down(long n, word number, word how)
+{
+  if (n == 0) { pause(how); return number; }
+  word rest = down(n - 1, number + SLOT, how);
+  __asm__ volatile("" : "+r"(number), "+r"(rest) :: "memory");
+  return rest ^ number;
+}
+static void work(void) { down(20, first, 0); for (;;) pause(0); }
+long stand(word number)
+{
+  first = number;
+  long thread = core(BEGIN_THREAD, (word)work, (word)stack, (word)stack + sizeof stack).result;
+  if (thread > 0) pause(thread);
+  return thread;
+}
+long wait(word number) { return down(20, number, 2); }
+"""
+
+
+@pytest.mark.parametrize("function", ["stand", "wait"])
+def test_numbers_in_the_frames_of_a_stack_that_waits_hold_no_text(function: str) -> None:
+    """Return addresses do."""
+    module = tmebox.compile(source_text=NUMBERS, flags=(f"-DSLOT={abi.TEXT_ALIGN}",))
+    place = module.address + 64 * abi.TEXT_ALIGN
+    held: list[bool] = []
+
+    def look(_number: int = 0) -> int:
+        for start in (place, place + 5 * abi.TEXT_ALIGN, module.address):
+            held.append(_native.stacks_hold(start, start + abi.TEXT_ALIGN, _native.control_clock()))
+        return 0
+
+    with Sandbox(module, imports={"host_call": look}) as sandbox:
+        getattr(sandbox, function)(place)
+        if function == "stand":
+            look()
+    assert held == [False, False, True]
+
+
+def test_a_text_that_waits_holds_up_no_other() -> None:
+    scene = Scene()
+
+    def act(sandbox: Sandbox) -> Any:
+        assert sandbox.stand(scene.load()) == 0
+        scene.unload()
+        free = code_region.CODE_REGION.free_bytes()
+        for number in range(3):
+            module = tmebox.compile(source_text=f"int f(void) {{ return {number}; }}")
+            del module
+            gc.collect()
+        code_region.CODE_REGION.tidy()
+        return scene.is_taken(), code_region.CODE_REGION.free_bytes() == free
+
+    assert scene.attack(act, lambda x: x).value == (True, True)
+
+
 DEEP = """
 int host_call(int);
 __attribute__((noinline)) long deep(volatile long n) { return n == 0 ? host_call(1) : deep(n - 1) + n; }

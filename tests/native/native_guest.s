@@ -390,6 +390,7 @@ keep_registers:                         # callee-saved registers, MXCSR and red 
     .endm
 
     .macro dump_x87 pointer
+    stmxcsr %gs:136(\pointer)
     fnstcw %gs:140(\pointer)
     fnstsw %gs:142(\pointer)
     .endm

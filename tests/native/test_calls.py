@@ -253,6 +253,25 @@ def test_an_instance_that_was_never_initialised_refuses_calls() -> None:
         empty.call(text().addresses["add"], (), (), b"", -1.0)
 
 
+def test_an_instance_that_was_never_initialised_has_no_memory() -> None:
+    """Offsets in its window would be addresses of the host's."""
+    address = 0x1000_0000  # below the code region
+    _native.map_zero(address, abi.PAGE_SIZE, _native.PROT_READ | _native.PROT_WRITE)
+    _native.write(address, b"of host")
+    empty = _native.Instance.__new__(_native.Instance)
+    with pytest.raises(RuntimeError):
+        empty.write(address, b"written")
+    with pytest.raises(RuntimeError):
+        empty.discard(address, abi.PAGE_SIZE)
+    with pytest.raises(Closed):
+        empty.revive()
+    with pytest.raises(Closed):
+        empty.reset(0)
+    assert _native.read(address, 7) == b"of host"
+    assert empty.state == _native.DEAD
+    _native.map_zero(address, abi.PAGE_SIZE, _native.PROT_NONE)
+
+
 @pytest.mark.parametrize(
     ("base", "low", "top"),
     [

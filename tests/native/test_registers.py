@@ -318,6 +318,28 @@ def test_a_host_function_has_the_control_word_that_the_call_began_with(
     assert sandbox_word == 0x37F
 
 
+ROUNDINGS = {"up": 0x800, "down": 0x400, "to zero": 0xC00}
+
+
+@pytest.mark.parametrize("rounding", ROUNDINGS.values(), ids=ROUNDINGS)
+def test_a_host_functions_own_control_is_not_the_sandboxs(
+    vector_policy: Policy, forked: Forked, rounding: int
+) -> None:
+    """Host functions that change how the host rounds: the sandbox's MXCSR and x87 control word stay."""
+    vector_policy(False, False)
+
+    def look() -> tuple[int, int, int]:
+        libm = ctypes.CDLL("libm.so.6")
+        machine = Machine(imports=[(lambda: libm.fesetround(rounding) and None, "", "v")])
+        before = control()[3]
+        machine.call("host_call_then_dump_x87_control", DATA)
+        word = machine.words(DATA + 136, 1)[0]
+        return word & 0xFFC0, before, word >> 32 & 0xFFFF
+
+    mxcsr, before, control_word = forked(look).result()
+    assert (mxcsr, control_word) == (before, 0x37F)
+
+
 def test_a_full_x87_stack_stays_behind_at_a_host_call(vector_policy: Policy) -> None:
     vector_policy(False, False)
     before = control()

@@ -80,6 +80,22 @@ def test_a_host_function_may_take_the_stack_away(forked: Forked) -> None:
     assert forked(child).result() == [0, signal.SIGSEGV]
 
 
+def test_code_that_moves_rsp_by_numbers_has_a_stack_again_after_each_host_function(forked: Forked) -> None:
+    """Between the two halves of such a move rsp is any number below 4 GiB."""
+
+    def child() -> list[tuple[int, int]]:
+        machine = Machine(imports=[(lambda: set_stack(0), "", "v")])
+        found = []
+        for _ in range(5):
+            with pytest.raises(Trapped) as caught:
+                machine.call("call_then_spin", timeout_s=0.05)
+            found.append((caught.value.signal, caught.value.code))
+            machine.instance.revive()
+        return found
+
+    assert forked(child).result() == [(0, 0)] * 5
+
+
 def test_the_stack_that_a_handler_of_pythons_gives_stays(forked: Forked) -> None:
     """And the one that was there before, which may be gone by then, does not come back."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -121,3 +122,51 @@ def test_what_another_thread_was_working_out_is_worked_out_again(
         outcome = forked(child)
     assert outcome.result() == 3
     first.close()
+
+
+THREADS = """
+#include <pthread.h>
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t never = PTHREAD_COND_INITIALIZER;
+static void *wait(void *unused) { pthread_mutex_lock(&mutex); for (;;) pthread_cond_wait(&never, &mutex); }
+void begin(int n) { pthread_t thread; while (n-- > 0) pthread_create(&thread, 0, wait, 0); sched_yield(); }
+"""
+
+
+@pytest.mark.parametrize("what", ["a fork", "the end of the threads"])
+def test_threads_are_told_as_they_stood_whatever_finalizers_do(forked: Forked, what: str) -> None:
+    """Making Python objects runs the collector, which may run any code."""
+    threads = tmebox.compile(source_text=THREADS)
+
+    def child() -> tuple[bool, bool]:
+        sandbox = tmebox.Sandbox(threads)
+        sandbox.begin(8)
+        instance = sandbox._tenancy.instance
+        expected, statuses = instance.threads(), []
+        instance.pause()
+        parent = os.getpid()
+
+        def finalize(phase: str, _: dict[str, int]) -> None:
+            if phase != "start" or os.getpid() != parent:
+                return
+            if what == "a fork":
+                pid = os.fork()
+                if pid != 0:
+                    statuses.append(os.waitpid(pid, 0)[1])
+            else:
+                instance.end_threads()
+
+        gc.collect()
+        threshold = gc.get_threshold()
+        gc.callbacks.append(finalize)
+        gc.set_threshold(1)
+        try:
+            told = instance.threads()
+        finally:
+            gc.set_threshold(*threshold)
+            gc.callbacks.remove(finalize)
+        if os.getpid() != parent:
+            os._exit(told != expected)
+        return told == expected, not any(statuses)
+
+    assert forked(child).result() == (True, True)

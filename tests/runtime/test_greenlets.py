@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +21,11 @@ SOURCE = """
 int hop(int);
 int work(int n) { int s = 0; for (int i = 0; i < n; i++) s = s * 3 + hop(i); return s; }
 int add(int a, int b) { return a + b; }
+"""
+ARRAYS = """
+int hop(int);
+int outer(void) { return hop(1); }
+int inner(int n) { char a[n]; for (int i = 0; i < n; i++) a[i] = i; return a[hop(0)]; }
 """
 
 
@@ -114,3 +121,47 @@ def test_a_call_that_is_left_with_others_inside_ends_them_all(module: tmebox.Mod
     assert isinstance(second.switch("go on"), RuntimeError | tmebox.SandboxClosed)
     sandbox.reset()
     assert sandbox.add(1, 2) == 3
+
+
+ENDED = f"""
+import greenlet, threading, tmebox
+
+class Stop(Exception): pass
+
+left, found = [], []
+
+def hop(first):
+    if first:
+        left[0].parent.switch()
+    raise Stop
+
+module = tmebox.compile(source_text={ARRAYS!r})
+sandbox = tmebox.Sandbox(module, imports={{"hop": hop}}, memory="8MiB")
+before = sandbox.memory.read(module.arrays, 8)
+
+def leave():
+    left.append(greenlet.greenlet(lambda: sandbox.outer()))
+    left[0].switch()
+
+def call():
+    try:
+        sandbox.inner(100)
+    except BaseException as error:
+        found.append(type(error).__name__)
+
+for work in [leave] + [call] * 8:
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+print(*found, sandbox.memory.read(module.arrays, 8) == before, flush=True)
+__import__("os")._exit(0)
+"""
+"""In a process of its own: there the next thread gets the memory that the last one gave back."""
+
+
+def test_a_thread_that_has_ended_in_a_call_is_no_later_one() -> None:
+    """The greenlet that is in the call cannot go on, so the sandbox stays busy for all others."""
+    done = subprocess.run(
+        [sys.executable, "-c", ENDED], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.split() == [*["SandboxBusy"] * 8, "True"]

@@ -50,6 +50,7 @@ READ = Evidence(
 )
 
 CASES: list[tuple[dict[str, Any], type[errors.Trap], str, str | None, bool]] = [
+    ({"signal": 0, "code": ILL_BADSTK}, errors.StackOverflow, "no stack for signal handlers", None, False),
     ({"signal": 0, "where": ", in f"}, errors.Timeout, "longer than 0.5 s, in f", None, False),
     ({"signal": signals.SIGFPE, "code": 1}, errors.ArithmeticTrap, "by zero", None, False),
     ({"signal": signals.SIGFPE, "code": 3}, errors.ArithmeticTrap, "floating-point", None, False),

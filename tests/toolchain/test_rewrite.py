@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.toolchain.rewriting import GOLDEN, verified
-from tmebox.errors import CompileError
+from tmebox import abi
+from tmebox.errors import CompileError, Diagnostic
+from tmebox.toolchain import objects
+from tmebox.toolchain.options import CompileOptions, SourceText
+from tmebox.toolchain.rewrite import registers
+from tmebox.toolchain.rewrite.emit import FULL_RED_ZONE
 from tmebox.toolchain.rewrite.rewrite import rewrite
 
 CASES = sorted(
@@ -154,6 +159,48 @@ def test_rsp_moves_by_constants_only(line: str) -> None:
         rewrite(f"\t.text\nf:\n\t{line}\n\tud2\n", file="bad.s")
     assert [item.line for item in caught.value.diagnostics] == [3]
     rewrite(f"\t.text\nf:\n\t{line}\n\tud2\n", file="good.s", isolation="data")
+
+
+ALL_IN_USE = "".join(
+    f"\taddq %{name}, %rax\n" for name in registers.NAMES_64 if name not in ("rsp", "rax", *abi.RESERVED)
+)
+"""Whoever jumps to where this is has no register free."""
+KEEPING = f"\tjmp *.Lt(,%rax,8)\n.La:\n{ALL_IN_USE}\tud2\n"
+
+
+@pytest.mark.parametrize(("use", "is_full"), [
+    ("movq %rbx, -120(%rsp)", False), ("movq %rbx, -136(%rsp)", False), ("movq %rbx, -128(%rsp)", True),
+    ("movl -124(%rsp), %ebx", True), ("movb $1, -121(%rsp)", True), ("leaq -0x80(%rsp), %rbx", True),
+])  # fmt: skip
+def test_a_checked_target_is_kept_where_nothing_else_is(use: str, is_full: bool) -> None:
+    """Before the jump and after it, but not in another function."""
+    table = "\t.data\n.Lt:\n\t.quad .La\n"
+    other = f"\t.size f, .-f\n\t.globl other\nother:\n\t{use}\n\tud2\n{table}"
+    kept = f"jmp\t*{abi.SPILL_TARGET}(%rsp)"
+    assert kept in rewrite(f"\t.text\nf:\n{KEEPING}{other}", file="f.s", base="r15")
+    for body in (f"\t{use}\n{KEEPING}", f"{KEEPING}.Lb:\n\t{use}\n\tud2\n"):
+        text = f"\t.text\nf:\n{body}{other}"
+        if not is_full:
+            assert kept in rewrite(text, file="f.s", base="r15")
+            continue
+        with pytest.raises(CompileError) as caught:
+            rewrite(text, file="f.s", base="r15")
+        assert ["fills its red zone" in item.message for item in caught.value.diagnostics] == [True]
+
+
+def test_what_fills_its_red_zone_is_compiled_again_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once: assembly in the source stays as it is."""
+    tried = []
+
+    def once(source: SourceText, options: CompileOptions, language: str | None, name: str) -> None:
+        tried.append(options.flags)
+        place = Diagnostic(f"`jmp`: {FULL_RED_ZONE}", "f.c", 1)
+        raise CompileError("1 line of assembly that cannot run in a sandbox", (place,))
+
+    monkeypatch.setattr(objects, "_instrument_once", once)
+    with pytest.raises(CompileError):
+        objects.instrument(SourceText("int f;"), CompileOptions(flags=("-O1",)))
+    assert tried == [("-O1",), ("-O1", "-mno-red-zone")]
 
 
 def test_an_indirect_jump_with_flags_in_use_is_refused() -> None:

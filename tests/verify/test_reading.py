@@ -79,7 +79,7 @@ def unlike() -> list[bytes]:
     83 e0 7f | 81 e1 ff 00 00 00 | 83 c4 08 | 83 ec 08 | 48 83 c4 08 | 48 81 ec 00 01 00 00 | 48 8d 64 24 08
     8d 64 24 08 | 48 8d a4 24 08 00 00 00 | 41 8b 44 24 08 | 49 8b 44 24 08 | 8b 84 24 08 00 00 00 | 8b 40 08
     65 8b 04 25 08 00 00 00 | 65 8b 40 08 | c1 e8 04 | 48 c1 e8 24 | 24 0f | 42 8b 44 24 08 | 65 c5 7c 28 c8
-    c5 f8 28 44 24 08 | 65 67 c5 7c 28 08 | 48 89 84 24 70 ff ff ff | ff a4 24 70 ff ff ff
+    c5 f8 28 44 24 08 | 65 67 c5 7c 28 08 | 48 89 44 24 80 | ff 64 24 80
     """
     return [bytes.fromhex(text) for text in texts.replace("\n", "|").split("|") if text.strip()]
 
@@ -94,6 +94,9 @@ def test_every_instruction_with_an_absolute_address_is_known_as_one() -> None:
 @pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
 def test_forms_do_not_depend_on_the_numbers_that_are_left_out(table: Table) -> None:
     for encoding in numbered():
+        if encoding[-2:] == b"\x24\x80" and encoding[0] != 0x65 and 0x8D not in encoding[:2]:
+            assert representative(encoding) == encoding  # where a checked target is kept
+            continue
         assert representative(encoding).endswith(b"\0"), encoding.hex(" ")
         assert classify(encoding, table) == classify(representative(encoding), table), encoding.hex(" ")
     for encoding in unlike():

@@ -16,6 +16,8 @@ from tmebox.memory.reservation import reserve
 from tmebox.memory.shortage import limit_met
 
 HLT = b"\xf4"
+_MOST_IN_VAIN = 8
+"""Texts that still wait which one call of `tidy` looks at: the next call goes on with others."""
 
 
 class Text:
@@ -140,12 +142,16 @@ class CodeRegion:
             text.since = _native.control_clock()
             text.waits_for = frozenset(_native.restless())
             claim.give(self._waiting)
-        # What waits longest first: as long as it waits, what was released after it does so as well.
-        while (first := self._waiting.peek()) is not None and _is_left(first):
-            claim = self._waiting.take(oldest=True)
-            if claim is not None and _is_left(claim.thing):
+        # What was looked at longest ago first. Stacks are looked at for each, so only for a few in vain.
+        unseen, patience = len(self._waiting), _MOST_IN_VAIN
+        while unseen > 0 and patience > 0 and (claim := self._waiting.take(oldest=True)) is not None:
+            unseen -= 1
+            if _is_left(claim.thing):
                 self._texts.discard(claim.thing)
                 claim.settle()
+            else:
+                patience -= 1
+                claim.give(self._waiting)
 
     def free_bytes(self) -> int:
         return self._prepared().free

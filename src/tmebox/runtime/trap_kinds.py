@@ -31,7 +31,8 @@ FPE_INTOVF = 2
 ZERO_FLAG = 1 << 6
 HLT = 0xF4
 ILL_BADSTK = 8
-"""The code of SIGILL by which the core, and no processor, says that a frame is not there."""
+"""The code of SIGILL by which the core, and no processor, says that a frame is not there. Without a signal:
+that a handler has run on the sandbox's stack."""
 PAST_GUARD = abi.STACK_LOWEST
 """How far behind the window an access can be: beside r15 and r14, or an rsp at the window's last byte."""
 
@@ -43,7 +44,8 @@ def word(registers: bytes, number: int) -> int:
 
 class Evidence(NamedTuple):
     """What is known of one trap. Addresses are the host's, `offset` is in the sandbox's window. `signal` is 0
-    for a time limit. `owner` is the key that owns the line of a shared heap; -1: it was not about one."""
+    for a time limit, or an interrupt that could not be handled. `owner` is the key that owns the line of a
+    shared heap; -1: it was not about one."""
 
     signal: int
     code: int
@@ -146,6 +148,9 @@ def _always(e: Evidence) -> bool:
 
 # fmt: off
 TRAP_KINDS = (
+    TrapKind(StackOverflow, {0}, lambda e: e.code == ILL_BADSTK,
+             lambda e: "a signal came while this thread had no stack for signal handlers: host code has "
+                       "taken it away (sigaltstack); have it put one back before sandboxed code goes on"),
     TrapKind(Timeout, {0}, _always,
              lambda e: f"the call ran longer than {e.timeout_s:g} s{e.where}"),
     TrapKind(ArithmeticTrap, {SIGFPE}, lambda e: e.code <= FPE_INTOVF,

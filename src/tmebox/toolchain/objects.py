@@ -13,12 +13,15 @@ from tmebox.toolchain import steps
 from tmebox.toolchain.assemble import assemble
 from tmebox.toolchain.compile.compile import Compiled, compile_to_assembly, language_of
 from tmebox.toolchain.options import DEFAULT_OPTIONS, CompileOptions, SourceText
-from tmebox.toolchain.rewrite.emit import FLAGS_OVER_JUMP
+from tmebox.toolchain.rewrite.emit import FLAGS_OVER_JUMP, FULL_RED_ZONE
 from tmebox.toolchain.rewrite.rewrite import rewrite
 from tmebox.toolchain.scratch import scratch_directory
 from tmebox.toolchain.unpromised import without_unpromised
 
 NO_JUMP_TABLES = "-fno-jump-tables"
+_AVOIDING = {NO_JUMP_TABLES: FLAGS_OVER_JUMP, "-mno-red-zone": FULL_RED_ZONE}
+"""Options by which compilers avoid what is refused, all of it rare: clang keeps flags over a jump table for
+the cases to read, and a check needs the flags; one that needs memory needs some of the red zone."""
 
 
 def compile_object(
@@ -51,17 +54,15 @@ def instrument(
     if options.base not in BASES:
         raise CompileError(f"base is one of {', '.join(BASES)}, not {options.base!r}")
     name = source.name if isinstance(source, SourceText) else str(source)
-    try:
-        return _instrument_once(source, options, language, name), name
-    except CompileError as error:
-        # Rarely, clang keeps flags over a jump table for the cases to read. The check needs the flags.
-        if NO_JUMP_TABLES in options.flags or not any(
-            FLAGS_OVER_JUMP in d.message for d in error.diagnostics
-        ):
-            raise
-    return _instrument_once(
-        source, replace(options, flags=(*options.flags, NO_JUMP_TABLES)), language, name
-    ), name
+    while True:
+        try:
+            return _instrument_once(source, options, language, name), name
+        except CompileError as error:
+            said = " ".join(one.message for one in error.diagnostics)
+            more = [flag for flag, why in _AVOIDING.items() if why in said and flag not in options.flags]
+            if not more:
+                raise
+            options = replace(options, flags=(*options.flags, *more))
 
 
 def _instrument_once(

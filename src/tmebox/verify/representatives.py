@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from tmebox.abi import SPILL_TARGET
+
 _REX: Final = (b"", *(bytes([rex]) for rex in range(0x40, 0x50)))
 _SUMS: Final = [
     0xC0 | field << 3 | register for field in (0, 1, 2, 3, 5, 6, 7) for register in (0, 1, 2, 3, 5, 6, 7)
@@ -44,13 +46,16 @@ _MANDATORY: Final = frozenset(b"\x66\xf2\xf3")
 _VEX: Final = frozenset(b"\xc4\xc5")
 _RSP_ALONE: Final = 0x24
 """A SIB byte. With REX.B it is r12 instead, with REX.X there is an index."""
+_SPILL_TARGET: Final = SPILL_TARGET & 0xFF
+"""A displacement that is a step of sequences."""
 _IMMEDIATE: Final = {0x80: 1, 0x83: 1, 0xC6: 1, 0x6B: 1, 0x81: 4, 0xC7: 4, 0x69: 4}
 """Bytes of the number behind the operand, by opcode."""
 
 
 def _in_operand(encoding: bytes) -> int | None:
     """Where the numbers of a memory operand and behind it begin, to the encoding's end, if no form depends on
-    them: through gs with an address of 32 bits or relative to rip, any; of `lea`; a byte with rsp."""
+    them: through gs with an address of 32 bits or relative to rip, any; of `lea`; a byte with rsp that is
+    not where a checked target is kept."""
     end, rex, at = len(encoding), 0, 0
     through_gs = encoding[0] == _GS
     if end < 3:
@@ -87,4 +92,5 @@ def _in_operand(encoding: bytes) -> int | None:
         return None
     if opcode == _LEA:
         return number if modrm >> 3 & 7 != 4 else None  # it may move rsp
-    return number if mod == 1 and low == 4 and not rex & 3 else None
+    is_byte = mod == 1 and low == 4 and not rex & 3
+    return number if is_byte and encoding[number] != _SPILL_TARGET else None

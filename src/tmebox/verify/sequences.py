@@ -58,6 +58,10 @@ def _disp32(displacement: int) -> bytes:
     return displacement.to_bytes(4, "little", signed=True)
 
 
+def _disp8(displacement: int) -> bytes:
+    return displacement.to_bytes(1, "little", signed=True)
+
+
 def _test_map(number: int, mask: int) -> bytes:
     """`testb $mask, TARGET_MAP(%register)`: f6 /0 ib, with a SIB byte where the register needs one."""
     sib = b"\x24" if number & 7 == 4 else b""
@@ -78,9 +82,16 @@ def _branch(opcode: int, number: int) -> bytes:
     return rex + bytes([0xFF, opcode | number & 7])
 
 
-def _spill(opcode: int, number: int, slot: int) -> bytes:
-    """`movq %register, slot(%rsp)` (89 /r) or `movq slot(%rsp), %register` (8b /r), slot as 32 bits."""
-    return bytes([0x4C if number >= 8 else 0x48, opcode, 0x84 | (number & 7) << 3, 0x24]) + _disp32(slot)
+def _keep_target(number: int) -> bytes:
+    """`movq %register, SPILL_TARGET(%rsp)`: 89 /r with a displacement of 8 bits."""
+    rex = 0x4C if number >= 8 else 0x48
+    return bytes([rex, 0x89, 0x44 | (number & 7) << 3, 0x24]) + _disp8(SPILL_TARGET)
+
+
+def _restore(number: int) -> bytes:
+    """`movq SPILL_REGISTER(%rsp), %register`: 8b /r with a displacement of 32 bits."""
+    rex = 0x4C if number >= 8 else 0x48
+    return bytes([rex, 0x8B, 0x84 | (number & 7) << 3, 0x24]) + _disp32(SPILL_REGISTER)
 
 
 def load_base(number: int) -> bytes:
@@ -127,7 +138,7 @@ def _exact_steps(base: str, used: frozenset[str]) -> dict[bytes, frozenset[str]]
         (_test_map(11, TARGET_RETURN << TARGET_R15_SHIFT), "testb $RETURN, MAP(%r11)"),
         (bytes.fromhex("4c 89 1c 24"), "movq %r11, (%rsp)"),
         (bytes.fromhex("c3"), "ret"),
-        (bytes.fromhex("ff a4 24") + _disp32(SPILL_TARGET), "jmp *SPILL_TARGET(%rsp)"),
+        (bytes.fromhex("ff 64 24") + _disp8(SPILL_TARGET), "jmp *SPILL_TARGET(%rsp)"),
         (bytes.fromhex("89 ff"), "movl %edi, %edi"),
         (bytes.fromhex("89 f6"), "movl %esi, %esi"),
         *_BASE_STEPS["r15" if base == "r15" else "gs"],
@@ -142,8 +153,8 @@ def _exact_steps(base: str, used: frozenset[str]) -> dict[bytes, frozenset[str]]
         for mask in range(1, (TARGET_RETURN | TARGET_FUNCTION | TARGET_LABEL) + 1):
             steps.append((_test_map(number, mask << shift), f"testb $MASK, MAP(%{name})"))
             steps.append((_test_map(number, mask << shift), READS_MAP))
-        steps.append((_spill(0x89, number, SPILL_TARGET), f"movq %{name}, SPILL_TARGET(%rsp)"))
-        steps.append((_spill(0x8B, number, SPILL_REGISTER), f"movq SPILL_REGISTER(%rsp), %{name}"))
+        steps.append((_keep_target(number), f"movq %{name}, SPILL_TARGET(%rsp)"))
+        steps.append((_restore(number), f"movq SPILL_REGISTER(%rsp), %{name}"))
         steps.append((_branch(0xD0, number), f"call *%{name}"))
         steps.append((_branch(0xE0, number), f"jmp *%{name}"))
     table: dict[bytes, frozenset[str]] = {}
@@ -240,7 +251,7 @@ def _checked_branches(name: str) -> tuple[Steps, Steps]:
 
 
 def _checked_jump_keeping(name: str) -> Steps:
-    """The target goes through memory below the red zone, where the register's own value has been kept."""
+    """The target goes through the red zone's end; the register's own value has been kept below that."""
     return (
         f"movl SRC, %{name} (32 bits)",
         f"testb $MASK, MAP(%{name})",

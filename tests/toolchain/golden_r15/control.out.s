@@ -18,9 +18,9 @@ control:
 	movl	(%r15,%r14), %r11d
 	testb	$32, 0x7fff0000(%r11)
 	je	.Ltmebox1
-	movq	%r11, -144(%rsp)
+	movq	%r11, -128(%rsp)
 	movq	-136(%rsp), %r11
-	jmp	*-144(%rsp)
+	jmp	*-128(%rsp)
 .Ltmebox1:
 	hlt
 .Lone:

@@ -5,7 +5,7 @@ They become what they mean: find the word that holds the bit, then work on that 
 
 from __future__ import annotations
 
-from tmebox.abi import SPILL_TARGET
+from tmebox.abi import SPILL_REGISTER
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.asm import Instruction, Memory, Register
 from tmebox.toolchain.rewrite.memory import address_of
@@ -78,7 +78,9 @@ def _free(instruction: Instruction) -> tuple[str, str, str]:
 
 def _with_saved(body: list[str], used: tuple[str, ...], flow: Flow) -> Replacement:
     """Keep all but r11 below the red zone meanwhile; the emitter does so for r11 where it is live."""
-    saved = [(name, f"{SPILL_TARGET - 8 * index}(%rsp)") for index, name in enumerate(used) if name != "r11"]
+    saved = [
+        (name, f"{SPILL_REGISTER - 8 - 8 * index}(%rsp)") for index, name in enumerate(used) if name != "r11"
+    ]
     text = lines(
         *(f"movq %{name}, {slot}" for name, slot in saved),
         *body,

@@ -102,7 +102,7 @@ def checked_branch(mnemonic: str, source: str, register: str, mask: int) -> str:
 
 
 def checked_jump_keeping(register: str, source: str, mask: int) -> str:
-    """Through memory below the red zone, since no register is free: `register` is what it was afterwards."""
+    """Through memory at the red zone's end, as no register is free: `register` is what it was afterwards."""
     return lines(
         f"movq %{register}, {SPILL_REGISTER}(%rsp)",
         f"movl {source}, %{registers.part(register, 32)}",

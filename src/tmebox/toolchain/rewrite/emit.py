@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Set
 
 from tmebox.abi import RESERVED, SPILL_REGISTER, STACK_REACH, TARGET_FUNCTION, TARGET_SHIFTS
+from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.analysis import effects
 from tmebox.toolchain.rewrite.analysis.liveness import EVERYTHING, R11_BIT, FlowGraph, resources
@@ -34,6 +35,10 @@ LABEL_PREFIX = ".Ltmebox"
 _NOT_CONSTANT = "moves the stack pointer by what is not a constant"
 FLAGS_OVER_JUMP = "an indirect jump while the flags are in use"
 """A refusal that clang's code can avoid: without jump tables it has no such jumps."""
+FULL_RED_ZONE = "an indirect jump with no register free, in a function that fills its red zone"
+"""Another: compiled with -mno-red-zone it has none."""
+_TARGET_SLOT = regex(r"-(?:12[1-8]|0x7[9a-fA-F]|0x80)\(%rsp")
+"""Where a checked target is kept for such a jump: SPILL_TARGET, of 8 bytes. Nothing wide begins below it."""
 
 
 class Emitter:
@@ -53,6 +58,8 @@ class Emitter:
         self._adjusted = (0, 0)
         self._traps = Traps()
         self._labels = 0
+        self._keeps_targets = self._fills_red_zone = False
+        """Of the function so far."""
         self._ends_in_call = False
         self._waited_for: Set[int] = frozenset()
         self._tables: Mapping[str, tuple[str, ...]] = {}
@@ -84,6 +91,7 @@ class Emitter:
     def end_function(self, text: str) -> None:
         """A `.size`: a function that ends in a call does not expect it to return."""
         self._stop_after_call()
+        self._keeps_targets = self._fills_red_zone = False
         self._out.append(text)
 
     def text(self) -> str:
@@ -99,6 +107,9 @@ class Emitter:
         """`index`: in the flow graph; `mask`: what an indirect jump may reach. Raises Refusal."""
         shape = replacement.shape
         self._ends_in_call = shape is Shape.CALL
+        if _TARGET_SLOT.search(replacement.text):
+            self._fills_red_zone = True
+            self._separate_targets()
         if shape is Shape.PLAIN and replacement.is_fixed:
             if self._pending and replacement.anchor:
                 self._pending = 0
@@ -281,8 +292,14 @@ class Emitter:
             return self._branch_checked(replacement, free, mask)
         # A register that the address is made of: what comes next hardly waits for its value.
         kept = next((name for name in self._scratch if f"%{registers.part(name, 32)}" in used), "r11")
+        self._keeps_targets = True
+        self._separate_targets()
         text = checked_jump_keeping(kept, replacement.operand, mask)
         return text if mask == TARGET_FUNCTION or not self._has_depth else to_label(text, mask, kept)
+
+    def _separate_targets(self) -> None:
+        if self._keeps_targets and self._fills_red_zone:
+            raise Refusal(f"{FULL_RED_ZONE}: it can be compiled with -mno-red-zone")
 
     def _branch_checked(self, replacement: Replacement, register: str, mask: int) -> str:
         text = checked_branch(replacement.text, replacement.operand, register, mask)
