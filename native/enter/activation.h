@@ -44,6 +44,7 @@
 
 #ifndef __ASSEMBLER__
 
+#include "enter/instance.h"
 #include "threads/thread.h"
 
 enum outcome {
@@ -120,7 +121,8 @@ struct activation {
     bool wants_form; /* polling because the instruction there has no form to be executed on the side by */
     PyObject *pending; /* an exception that a callback left to the end of the call, or NULL */
     struct outer outer; /* only of calls that may be inside others */
-    uint64_t arrays; /* where arrays of variable size ended when it began, if that is to come back */
+    uint64_t kept[KEPT_WORDS]; /* the sandbox's words when it began, of a call inside another of the same sandbox */
+    uint32_t kept_known;      /* bits: which of them could be read */
     struct trap trap;
 };
 

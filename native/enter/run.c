@@ -94,13 +94,7 @@ RARE static void nest(struct thread *thread, struct activation *activation) {
     if (thread->suspended == activation->instance) {
         inner->deadline_ns = outer->deadline_ns;
     }
-    activation->arrays = 0;
-    if (activation->depth > 1 && activation->instance->arrays_place != 0) {
-        const void *from = (const void *)(activation->instance->base + activation->instance->arrays_place);
-        if (tmebox_window_copy(&activation->arrays, from, sizeof activation->arrays).how != 0) {
-            activation->arrays = 0;
-        }
-    }
+    tmebox_keep_words(activation);
 }
 
 /* Stack arguments onto the sandbox's stack. In a nested call the sandbox chose where that is, within its own
@@ -249,8 +243,8 @@ static inline void end(struct thread *thread, struct instance *instance, struct 
     if (activation->control != NULL) {
         leave_stack(instance, activation);
     }
-    if (UNLIKELY(activation->outcome == RAISED) && instance->arrays_place != 0 && !activation->fatal) {
-        tmebox_give_arrays_back(activation);
+    if (UNLIKELY(activation->outcome == RAISED) && !activation->fatal && tmebox_is_alive(instance)) {
+        tmebox_put_words_back(activation);
     }
     if (UNLIKELY(instance->depth != activation->depth)) {
         instance->dead = true; /* what began inside is suspended, and must end */

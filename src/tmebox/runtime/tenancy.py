@@ -95,8 +95,7 @@ class Tenancy:
         try:
             if template.contents.threads:
                 self.instance.begin_threads(template.contents.threads)
-            if module.arrays is not None:
-                self.instance.lend_arrays(module.arrays, self.layout.arrays_end)
+            self.instance.keep_words(module.kept_words(self.layout.arrays_end))
             if share is not None:
                 share[0].attach(self.instance, share[1])
         except BaseException:
