@@ -91,8 +91,6 @@ struct instance {
     struct control **fibers; /* of the other threads, by number; NULL where there is none */
     uint32_t fiber_count;
     uint64_t slices;         /* TURN_ENDS with since when, or 0: what calls tell the watchdog */
-    struct kept kept[KEPT_WORDS];
-    uint32_t kept_count;
     uint64_t fiber_room; /* bytes that their stacks may have together */
     uint64_t control_base; /* of the one that it has, or had last */
     uint64_t serial;       /* owner of control stacks: another one after a reset */
@@ -129,6 +127,8 @@ struct instance {
     uint32_t text_size;    /* 0: none was lent */
     uint32_t text_used;
     PyObject *weak;
+    uint32_t kept_count;
+    struct kept kept[KEPT_WORDS];
 };
 
 #endif
