@@ -44,6 +44,7 @@
 
 #ifndef __ASSEMBLER__
 
+#include "enter/instance.h"
 #include "threads/thread.h"
 
 enum outcome {
@@ -120,8 +121,9 @@ struct activation {
     bool wants_form; /* polling because the instruction there has no form to be executed on the side by */
     PyObject *pending; /* an exception that a callback left to the end of the call, or NULL */
     struct outer outer; /* only of calls that may be inside others */
-    uint64_t arrays; /* where arrays of variable size ended when it began, if that is to come back */
     struct trap trap;
+    uint32_t kept_known;       /* bits: which of these could be read */
+    uint64_t kept[KEPT_WORDS]; /* the sandbox's words when it began, of a call inside another of the same sandbox */
 };
 
 #define AT(name, offset) static_assert(offsetof(struct activation, name) == (offset), #name)

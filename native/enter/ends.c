@@ -30,15 +30,6 @@ void tmebox_trap_in_host(struct activation *activation, struct window_fault faul
     }
 }
 
-/* Of code that an exception of a host function's has ended nobody gives back what it had of the memory for arrays. */
-void tmebox_give_arrays_back(struct activation *activation) {
-    const struct instance *instance = activation->instance;
-    uint64_t end = activation->depth == 1 ? instance->arrays_end : activation->arrays;
-    if (activation->control == instance->first && end != 0) {
-        tmebox_window_copy((void *)(instance->base + instance->arrays_place), &end, sizeof end);
-    }
-}
-
 unsigned long long tmebox_trap_count;
 
 /* NULL with an exception set. */

@@ -59,13 +59,17 @@ int tmebox_resume(struct activation *activation);
 void tmebox_trap_in_host(struct activation *activation, struct window_fault fault);
 /* The same for one that is not in sandboxed code: where it was, as far as messages go. */
 void tmebox_trap_at_window(struct activation *activation, struct window_fault fault, uint64_t instruction_address);
-/* After a call that an exception has ended; its frames are gone. */
-void tmebox_give_arrays_back(struct activation *activation);
 /* Sets the exception for it. Runs Python code. */
 void tmebox_raise_trap(const struct instance *instance, struct trap *trap);
 /* Sets what a callback raised and left to the end of its call, unless something else has ended that: this is more
  * important. Runs Python code. */
 void tmebox_raise_pending(struct activation *activation);
+
+/* -- kept.c --------------------------------------------------------------------------------------------- */
+/* For a call that begins inside another, and may be of the same sandbox. */
+void tmebox_keep_words(struct activation *activation);
+/* After a call that an exception has ended, in a sandbox that lives; its frames are gone. */
+void tmebox_put_words_back(const struct activation *activation);
 
 /* -- heapcalls.c ---------------------------------------------------------------------------------------- */
 /* An import's `native`: what sandboxed code asks of its shared heap. */

@@ -176,7 +176,15 @@ int64_t tmebox_begin_fiber(struct instance *instance, uint64_t function, uint64_
     return (*place)->number;
 }
 
-bool tmebox_switch_fiber(struct activation *activation, uint64_t number, bool ends) {
+/* Nobody can go on there; whoever begins a thread next gets it. */
+static void end(struct control *control) {
+    atomic_fetch_add(&control->changes, 1);
+    atomic_store(&control->standing, AT_A_CALL);
+    __atomic_store_n(&control->rsp, 0, __ATOMIC_RELEASE);
+    control->ended = true;
+}
+
+bool tmebox_switch_fiber(struct activation *activation, uint64_t number, uint64_t ends) {
     struct instance *instance = activation->instance;
     struct control *from = instance->control, **to = number == 0 ? &instance->first : fiber(instance, number);
     if (to == NULL || *to == NULL || (*to)->rsp == 0) {
@@ -192,9 +200,12 @@ bool tmebox_switch_fiber(struct activation *activation, uint64_t number, bool en
     if ((*to)->standing == AT_A_CALL) { /* else it has not stood up yet: tmebox_go_on */
         (*to)->rsp = 0;
     }
-    if (ends && from->calls == 0 && from != instance->first) { /* another one stands there for ever */
-        from->rsp = 0; /* nobody can go on there; whoever begins a thread next gets it */
-        from->ended = true;
+    if (ends != 0 && from->calls == 0 && from != instance->first) { /* another one stands there for ever */
+        end(from);
+    }
+    struct control **other = fiber(instance, ends - 1);
+    if (ends > 1 && other != NULL && *other != NULL && *other != *to && (*other)->calls == 0) {
+        end(*other);
     }
     return true;
 }
@@ -234,7 +245,7 @@ bool tmebox_answer_about_stack(struct activation *activation) {
     const uint64_t *words = activation->integers;
     uint64_t word = 0;
     if (words[0] == TMEBOX_SYS_SWITCH_THREAD) {
-        bool good = tmebox_switch_fiber(activation, words[1], words[2] == 1);
+        bool good = tmebox_switch_fiber(activation, words[1], words[2]);
         if (good && tmebox_was_interrupted(activation->instance->control)) {
             tmebox_go_on(activation->instance->control);
         }

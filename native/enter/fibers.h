@@ -8,9 +8,9 @@
  * a negative error number. With the GIL held. */
 int64_t tmebox_begin_fiber(struct instance *instance, uint64_t function, uint64_t low, uint64_t top);
 
-/* Lets the host call return to where another thread stood; 0 is the first. `ends`: the one that calls never goes on. False:
- * there is none that stands. */
-bool tmebox_switch_fiber(struct activation *activation, uint64_t number, bool ends);
+/* Lets the host call return to where another thread stood; 0 is the first. `ends`, if not 0: the one that calls never goes on,
+ * nor does, unless that is the first, the one whose number is less by 1. False: there is none that stands. */
+bool tmebox_switch_fiber(struct activation *activation, uint64_t number, uint64_t ends);
 
 /* Whether these words, the last of which is below `top`, can be what a thread that stands has on its stack [low, top). */
 bool tmebox_is_stack(uint64_t low, uint64_t top, const uint64_t *words, uint64_t count);

@@ -69,6 +69,16 @@ struct callback {
     bool closed;
 };
 
+/* A word that is put back where an exception ends a call: see kept.c. All are offsets, but the value. */
+struct kept {
+    uint32_t base;       /* of a word that is added to `place`; 0: nothing is */
+    uint32_t place;
+    uint32_t at_rest;    /* what it is before an outermost call, */
+    uint32_t rest_place; /* unless that is told here */
+};
+
+#define KEPT_WORDS 8
+
 struct instance {
     PyObject_HEAD
     uint64_t base;
@@ -81,7 +91,6 @@ struct instance {
     struct control **fibers; /* of the other threads, by number; NULL where there is none */
     uint32_t fiber_count;
     uint64_t slices;         /* TURN_ENDS with since when, or 0: what calls tell the watchdog */
-    uint64_t arrays_place, arrays_end; /* the first thread's pointer to its arrays of variable size; 0: there is none */
     uint64_t fiber_room; /* bytes that their stacks may have together */
     uint64_t control_base; /* of the one that it has, or had last */
     uint64_t serial;       /* owner of control stacks: another one after a reset */
@@ -120,6 +129,8 @@ struct instance {
     uint32_t text_size;    /* 0: none was lent */
     uint32_t text_used;
     PyObject *weak;
+    uint32_t kept_count;
+    struct kept kept[KEPT_WORDS];
 };
 
 #endif

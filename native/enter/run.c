@@ -197,19 +197,12 @@ RARE static int ended_otherwise(struct activation *activation) {
     return -1;
 }
 
-/* Of a call inside another of the same sandbox; 0: it cannot be read. */
-RARE static uint64_t end_of_arrays(const struct instance *instance) {
-    uint64_t end;
-    const void *from = (const void *)(instance->base + instance->arrays_place);
-    return tmebox_window_copy(&end, from, sizeof end).how == 0 ? end : 0;
-}
-
 /* The limits and the place of one call that began inside another, or may have, for when it has ended. */
 static inline void remember_outer(const struct thread *thread, const struct instance *instance,
                                   struct activation *activation) {
     activation->outer =
         (struct outer){{0, 0, 0}, instance->rsp, instance->running, thread->suspended, instance->text_used};
-    activation->arrays = activation->depth > 1 && instance->arrays_place != 0 ? end_of_arrays(instance) : 0;
+    tmebox_keep_words(activation);
 }
 
 /* Who is in the sandbox, and in what. */
@@ -250,8 +243,8 @@ static inline void end(struct thread *thread, struct instance *instance, struct 
     if (activation->control != NULL) {
         leave_stack(instance, activation);
     }
-    if (UNLIKELY(activation->outcome == RAISED) && instance->arrays_place != 0 && !activation->fatal) {
-        tmebox_give_arrays_back(activation);
+    if (UNLIKELY(activation->outcome == RAISED) && !activation->fatal && tmebox_is_alive(instance)) {
+        tmebox_put_words_back(activation);
     }
     if (UNLIKELY(instance->depth != activation->depth)) {
         instance->dead = true; /* what began inside is suspended, and must end */

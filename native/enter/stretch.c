@@ -18,7 +18,6 @@
 
 #include <errno.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 int tmebox_move_stretch(struct activation *activation);
 
@@ -44,12 +43,13 @@ int tmebox_move_stretch(struct activation *activation) {
         return false;
     }
     if (number == SYS_writev) {
-        struct iovec only;
-        if (size != 1 || !tmebox_guest_copy_in(instance, &only, offset, sizeof only)) {
+        uint64_t only[2]; /* a struct iovec, word by word: what is copied at once goes by a vector register */
+        if (size != 1 || !tmebox_guest_copy_in(instance, &only[0], offset, sizeof only[0]) ||
+            !tmebox_guest_copy_in(instance, &only[1], offset + sizeof only[0], sizeof only[1])) {
             return false;
         }
-        offset = (uint64_t)only.iov_base;
-        size = only.iov_len;
+        offset = only[0];
+        size = only[1];
     }
     const struct guest_descriptor *row = &all->rows[words[0]];
     switch (number) {

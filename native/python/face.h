@@ -95,7 +95,7 @@ extern PyMethodDef tmebox_stack_methods[];
 PyObject *tmebox_instance_end_threads(PyObject *instance, PyObject *unused);
 PyObject *tmebox_instance_threads(PyObject *instance, PyObject *unused);
 PyObject *tmebox_instance_begin_threads(PyObject *instance, PyObject *threads);
-PyObject *tmebox_instance_lend_arrays(PyObject *instance, PyObject *args);
+PyObject *tmebox_instance_keep_words(PyObject *instance, PyObject *words);
 PyObject *tmebox_instance_read_control(PyObject *instance, PyObject *args);
 /* Control stacks are zeros again, too, and no thread stands on one. */
 void tmebox_begin_stacks_again(struct instance *instance);

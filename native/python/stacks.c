@@ -143,19 +143,22 @@ PyObject *tmebox_instance_begin_threads(PyObject *object, PyObject *threads) {
     Py_RETURN_NONE;
 }
 
-PyObject *tmebox_instance_lend_arrays(PyObject *object, PyObject *args) {
+PyObject *tmebox_instance_keep_words(PyObject *object, PyObject *words) {
     struct instance *self = (struct instance *)object;
-    unsigned long long place, end;
-    if (!PyArg_ParseTuple(args, "KK:lend_arrays", &place, &end)) {
+    Py_buffer buffer;
+    if (PyObject_GetBuffer(words, &buffer, PyBUF_SIMPLE) < 0) {
         return NULL;
     }
-    if (place < TMEBOX_IMAGE_START || place > TMEBOX_PRIVATE_END - sizeof end) {
-        PyErr_SetString(PyExc_ValueError, "not in a module's data");
-        return NULL;
+    size_t size = (size_t)buffer.len;
+    bool fits = size % sizeof *self->kept == 0 && size <= sizeof self->kept && self->depth == 0;
+    if (fits) {
+        memcpy(self->kept, buffer.buf, size);
+        self->kept_count = (uint32_t)(size / sizeof *self->kept);
+    } else {
+        PyErr_SetString(PyExc_ValueError, "four times 32 bits for each of at most 8 words, while no call runs");
     }
-    self->arrays_place = place;
-    self->arrays_end = end;
-    Py_RETURN_NONE;
+    PyBuffer_Release(&buffer);
+    return fits ? Py_NewRef(Py_None) : NULL;
 }
 
 static PyObject *is_stack(PyObject *module, PyObject *args) {

@@ -487,8 +487,10 @@ class Instance:
         """ValueError if one stands between two instructions: its registers go with this window only."""
 
     def begin_threads(self, threads: tuple[tuple[int, int, bytes] | None, ...]) -> None: ...
-    def lend_arrays(self, place: int, end: int) -> None:
-        """Where the first thread's pointer to its arrays is, and what it is between calls."""
+    def keep_words(self, words: bytes) -> None:
+        """Words of 64 bits that the core puts back where an exception ends a call, each by four numbers of 32
+        bits: the offset of what is added to the second, or 0; its offset; what it is before an outermost
+        call; the offset of what that is, or 0. ValueError."""
 
     def read_control(self, offset: int, size_bytes: int) -> bytes: ...
     def kill(self) -> None:

@@ -250,6 +250,14 @@ nanoseconds come back in rax and rdx. Less than 0 in rax: ask by clock_gettime()
 ARRAYS_MARK = 0x51C2_7A0E_83D9_B64F
 """By this value in a module's data the loader finds the pointer of the first thread's arrays of variable
 size. It is replaced by where their memory ends; the word behind it by where that begins."""
+KEPT_MARK = 0x2E9D_41B7_F05A_6C83
+"""By this value the loader finds what the core puts back where an exception of the host's has ended code that
+would have: `struct kept` of the guest's kernel.h, at the end of which it is."""
+KEPT_BYTES = 48
+EXCEPTIONS_MARK = 0x77C4_0D1E_92AB_583F
+"""The same for C++: before it are two words of each thread's, the exceptions that it handles and how many it
+throws."""
+EXCEPTIONS_BYTES = 16
 TASK_NUMBER, TASK_NAME, TASK_NAME_BYTES = 128, 170, 16
 """What the C library has about a thread is where its stack begins: in it, its number, 32 bits, and its
 name."""

@@ -307,3 +307,98 @@ def test_hundreds_of_handlers_leave_a_computation_as_it_was() -> None:
             return sandbox.run(["program"]).exit_code
 
     assert run_forked(play, timeout_s=90).result() == 7
+
+
+ENDS_IN_HANDLER = """
+    static volatile int spins;
+    static void *spin(void *argument) { for (spins++;;) {} return argument; }
+    static void leave(int number) { alarms++; pthread_exit((void *)9); }
+    static void wait_to_be_cancelled(int number) { alarms++; for (;;) sleep(1); }
+    static void count(int number) { alarms++; }
+    int ends(int cancelled)
+    {
+        pthread_t thread;
+        void *result;
+        int before = alarms, spun = spins;
+        signal(SIGALRM, cancelled ? wait_to_be_cancelled : leave);
+        sigset_t mask;
+        sigemptyset(&mask);
+        sigaddset(&mask, SIGALRM);
+        pthread_create(&thread, NULL, spin, NULL);
+        pthread_sigmask(SIG_BLOCK, &mask, NULL);
+        while (spins == spun) {}
+        every(2000, 0);
+        while (alarms == before) {}
+        if (cancelled) pthread_cancel(thread);
+        pthread_join(thread, &result);
+        pthread_sigmask(SIG_UNBLOCK, &mask, NULL);
+        return result == (cancelled ? PTHREAD_CANCELED : (void *)9);
+    }
+    int ends_detached(void)
+    {
+        pthread_t thread;
+        int before = alarms, spun = spins;
+        signal(SIGALRM, leave);
+        sigset_t mask;
+        sigemptyset(&mask);
+        sigaddset(&mask, SIGALRM);
+        pthread_create(&thread, NULL, spin, NULL);
+        pthread_detach(thread);
+        pthread_sigmask(SIG_BLOCK, &mask, NULL);
+        while (spins == spun) {}
+        every(2000, 0);
+        while (alarms == before) {}
+        usleep(1000);
+        pthread_sigmask(SIG_UNBLOCK, &mask, NULL);
+        return 1;
+    }
+    int counts(void)
+    {
+        alarms = 0;
+        signal(SIGALRM, count);
+        every(1000, 1000);
+        while (alarms < 3) {}
+        every(0, 0);
+        return 1;
+    }
+"""
+
+
+@pytest.mark.parametrize("function", ["ends(0)", "ends(1)", "ends_detached()"])
+def test_a_thread_that_ends_in_a_handler_takes_nothing_with_it(function: str) -> None:
+    """Other threads that compute get their signals, and what the handler has interrupted is gone."""
+    text = ENDS_IN_HANDLER + f"int all(void) {{ return {function} && counts(); }}"
+    with tmebox.Sandbox(tmebox.compile(source_text=START + text), timeout=20.0) as sandbox:
+        for _ in range(20):
+            assert sandbox.all() == 1
+        snapshot = sandbox.snapshot()
+        assert len(snapshot.template.contents.threads) <= 3  # the keeper, and what runs handlers
+    with snapshot.spawn(timeout=20.0) as sandbox:
+        assert sandbox.all() == 1
+
+
+def test_a_first_thread_that_ends_in_a_handler_leaves_the_others_running() -> None:
+    text = """
+        static void leave(int number) { pthread_exit(NULL); }
+        static volatile int ready;
+        static void *finish(void *argument)
+        {
+            sigset_t mask;
+            sigemptyset(&mask);
+            sigaddset(&mask, SIGALRM);
+            pthread_sigmask(SIG_BLOCK, &mask, NULL);
+            ready = 1;
+            usleep(50000);
+            exit(7);
+        }
+        int main(void)
+        {
+            pthread_t thread;
+            pthread_create(&thread, NULL, finish, NULL);
+            while (!ready) {}
+            signal(SIGALRM, leave);
+            every(2000, 0);
+            for (;;) {}
+        }
+        """
+    assert run_text(START + text).exit_code == 7

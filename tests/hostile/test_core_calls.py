@@ -224,6 +224,25 @@ def test_nobody_goes_on_where_nobody_stands() -> None:
     assert attacked(act).value == (-1, -1, 0, 0)
 
 
+def test_a_thread_that_is_said_to_end_with_another_stands_nowhere() -> None:
+    """Not the one that is to go on, nor the first, nor one that is not there. Its number is given again."""
+
+    def act(sandbox: Sandbox) -> Any:
+        low = abi.IMAGE_START + (4 << 20)
+        first, second = (sandbox.begin(low + at, low + at + 65536) for at in (0, 65536))
+        ends = [sandbox.go(first, 1 + number) for number in (first, 0, 1000, 1 << 40, MASK - 1)]
+        before = sandbox.go(second, 0)
+        return (
+            ends,
+            before,
+            sandbox.go(first, 1 + second),
+            sandbox.go(second, 0),
+            sandbox.begin(low, low + 65536) == second,
+        )
+
+    assert attacked(act).value == ([0] * 5, 0, 0, -1, True)
+
+
 def test_all_stacks_of_a_sandboxs_threads_have_a_limit() -> None:
     def act(sandbox: Sandbox) -> Any:
         low = abi.IMAGE_START + (1 << 20)

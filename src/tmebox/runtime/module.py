@@ -20,7 +20,7 @@ from tmebox.modulefile.prototypes import Prototype
 from tmebox.once import once
 from tmebox.progress import shown
 from tmebox.runtime.attributes import SANDBOX_ATTRIBUTES
-from tmebox.runtime.marks import arrays_place, stdout_place
+from tmebox.runtime.marks import arrays_place, kept_by_libraries, kept_word, stdout_place
 from tmebox.runtime.unwind import Unwinder
 from tmebox.shown import Fact, Shown, some_of
 from tmebox.verify import VerifiedText, verify_once
@@ -178,6 +178,17 @@ class Module(Shown):
     def arrays(self) -> int | None:
         """Offset of the pointer of its arrays of variable size, and of how low that may be, if it has any."""
         return arrays_place(self.segments)
+
+    @once
+    def _kept(self) -> tuple[int, bytes]:
+        return kept_by_libraries(self.segments)
+
+    def kept_words(self, arrays_end: int) -> bytes:
+        """For the core, what an exception that ends a call makes it put back. arrays_end: where the first
+        thread's arrays of variable size begin."""
+        variables, words = self._kept
+        arrays = self.arrays
+        return words if arrays is None else words + kept_word(variables, arrays, at_rest=arrays_end)
 
     @once
     def has_control(self) -> bool:

@@ -97,8 +97,7 @@ class Tenancy:
                 self.instance.begin_threads(template.contents.threads)
             if template.contents.callbacks:
                 self.instance.begin_callbacks(template.contents.callbacks)
-            if module.arrays is not None:
-                self.instance.lend_arrays(module.arrays, self.layout.arrays_end)
+            self.instance.keep_words(module.kept_words(self.layout.arrays_end))
             if share is not None:
                 share[0].attach(self.instance, share[1])
         except BaseException:

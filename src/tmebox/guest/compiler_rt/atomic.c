@@ -4,17 +4,19 @@
 #include <stddef.h>
 #include <string.h>
 
-/* Of the C library, if that is there: see its kernel.h. */
-extern __attribute__((__weak__, __visibility__("hidden"))) volatile unsigned __tmebox_keeps_turn;
+/* Of the C library, if that is there: what its kernel.h says begins with this. */
+extern __attribute__((__weak__, __visibility__("hidden"))) struct kept {
+	volatile unsigned long keeps_turn;
+} __tmebox_kept;
 
 static inline void keep_turn(void)
 {
-	if (&__tmebox_keeps_turn) __asm__ __volatile__("incl %0" : "+m"(__tmebox_keeps_turn) : : "memory", "cc");
+	if (&__tmebox_kept) __asm__ __volatile__("incq %0" : "+m"(__tmebox_kept.keeps_turn) : : "memory", "cc");
 }
 
 static inline void release_turn(void)
 {
-	if (&__tmebox_keeps_turn) __asm__ __volatile__("decl %0" : "+m"(__tmebox_keeps_turn) : : "memory", "cc");
+	if (&__tmebox_kept) __asm__ __volatile__("decq %0" : "+m"(__tmebox_kept.keeps_turn) : : "memory", "cc");
 }
 
 void tmebox_atomic_load(size_t size, const void *from, void *to, int order) __asm__("__atomic_load");

@@ -42,6 +42,18 @@ static struct task *take_back(void)
 	return task;
 }
 
+static void begin_stack(void);
+
+/* `task` ends, and if that is in a handler, what the handler interrupts ends with the stack that it runs on, which is begun
+   anew. The number of the former, or 0. */
+HIDDEN long __tmebox_ends_handler(struct task *task)
+{
+	if (borrower.task != task) return 0;
+	borrower.task = NULL;
+	begin_stack();
+	return borrower.number;
+}
+
 static void run_handlers(long first, long second, long third)
 {
 	(void)first, (void)second, (void)third;
@@ -50,6 +62,15 @@ static void run_handlers(long first, long second, long third)
 		unsigned long unused;
 		__tmebox_go_on_interrupted(take_back(), &unused, 0);
 	}
+}
+
+/* Where it was before, if it was. */
+static void begin_stack(void)
+{
+	unsigned long end = stack_low + STACK_PAGES * TMEBOX_PAGE_SIZE;
+	long begun = stack_low ? __tmebox_ask_core(TMEBOX_SYS_BEGIN_THREAD, (unsigned long)run_handlers, stack_low, end)
+	                       : __tmebox_begin_helper(run_handlers, STACK_PAGES, &stack_low);
+	number = begun > 0 ? begun : 0;
 }
 
 /* The keeper is about to let `task`, which runs, go on where it was interrupted: whether it goes on in a handler first. */
@@ -65,10 +86,7 @@ HIDDEN int __tmebox_lends_stack(struct task *task)
 HIDDEN void __tmebox_timer_changed(void)
 {
 	__tmebox_keep_turn();
-	if (__tmebox_timer_due_ns && !number && __tmebox_has_keeper()) {
-		long begun = __tmebox_begin_helper(run_handlers, STACK_PAGES, &stack_low);
-		if (begun > 0) number = begun;
-	}
+	if (__tmebox_timer_due_ns && !number && __tmebox_has_keeper()) begin_stack();
 	if (number) __tmebox_limit_turns();
 	__tmebox_release_turn();
 }

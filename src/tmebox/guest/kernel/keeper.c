@@ -45,10 +45,10 @@ static long who_goes_on(void)
 	chosen = NULL;
 	if (next->interrupted) __tmebox_finish_change(); /* it cannot do that itself */
 	if (next->interrupted && !(__tmebox_lends_stack && __tmebox_lends_stack(next))) {
-		__tmebox_keeps_turn = 0;
+		__tmebox_kept.keeps_turn = 0;
 		next->interrupted = 0;
 	} else {
-		__tmebox_keeps_turn = 1; /* it stands in the scheduler, and knows what it was */
+		__tmebox_kept.keeps_turn = 1; /* it stands in the scheduler, and knows what it was */
 	}
 	return next->number;
 }
@@ -61,7 +61,7 @@ static void keep_turns(long first, long second, long interrupted)
 	unsigned long unused;
 	for (;;) {
 		long number = told.interrupted - 1;
-		if (told.interrupted && __tmebox_keeps_turn) {
+		if (told.interrupted && __tmebox_kept.keeps_turn) {
 			/* It is in the middle of something, perhaps of changing threads, and ends its turn where it next could. */
 			__tmebox_slice_end_ns = 1;
 			__tmebox_turn_left = 0;
@@ -80,7 +80,10 @@ HIDDEN long __tmebox_begin_helper(void (*function)(long, long, long), size_t pag
 	unsigned long end = *low + pages * TMEBOX_PAGE_SIZE;
 	int fits = *low > __tmebox_stacks_start() && end <= __tmebox_stacks_end();
 	long number = fits ? __tmebox_ask_core(TMEBOX_SYS_BEGIN_THREAD, (unsigned long)function, *low, end) : -ENOMEM;
-	if (number < 0) __tmebox_pages_put(*low, pages);
+	if (number < 0) {
+		__tmebox_pages_put(*low, pages);
+		*low = 0;
+	}
 	return number;
 }
 
@@ -115,7 +118,7 @@ HIDDEN void __tmebox_let_turns_be(void)
 	limit_to(NEVER);
 }
 
-HIDDEN void __tmebox_go_on_interrupted(struct task *task, unsigned long *from, int ends)
+HIDDEN void __tmebox_go_on_interrupted(struct task *task, unsigned long *from, long ends)
 {
 	chosen = task;
 	__tmebox_switch(from, TMEBOX_KEEPER, ends);

@@ -189,8 +189,6 @@ static long answer(long number, long a, long b, long c, long d, long e, long f)
 		return __tmebox_raise_in(a, b);
 	case SYS_tgkill:
 		return __tmebox_raise_in(b, c);
-	case SYS_exit_group:
-		__tmebox_keeps_turn = 0; /* it does not come back, but functions may be called later */
 	}
 	const long arguments[6] = { a, b, c, d, e, f };
 	return __tmebox_others ? __tmebox_call_in_turn(number, arguments) : __tmebox_ask(number, arguments);

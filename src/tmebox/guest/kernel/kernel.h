@@ -48,18 +48,31 @@ static inline __attribute__((__always_inline__)) long __tmebox_ask_core_first(lo
 	return __tmebox_ask(number, arguments);
 }
 
-/* Above 0, the running thread is in the middle of what others may not see: its turn goes on although its time is over. Of
-   threads that do not run their stacks know it. */
-extern HIDDEN volatile unsigned __tmebox_keeps_turn;
+/* What functions put back when they return, of the thread that runs. An exception of the host's ends calls without that: then
+   the core puts back what it was when the call began; of an outermost call, what it is at rest. The loader finds it by
+   `mark` (runtime/marks.py). */
+struct kept {
+	/* Above 0, the thread is in the middle of what others may not see: its turn goes on although its time is over. 0 at
+	   rest. Of threads that do not run their stacks know it. */
+	volatile unsigned long keeps_turn;
+	unsigned long mask;		/* of signals */
+	unsigned long mask_at_rest;	/* while none of its handlers runs, and nothing waits with another mask */
+	/* The rest is constant: where the core finds what threads have of their own. */
+	const void *variables;		/* __tmebox_thread_offset */
+	const void *self;		/* __tmebox_self, and how far behind it the cleanup handlers begin: none at rest */
+	unsigned long cleanups;
+	unsigned long mark;
+};
+extern HIDDEN struct kept __tmebox_kept;
 
 static inline void __tmebox_keep_turn(void)
 {
-	__asm__ __volatile__("incl %0" : "+m"(__tmebox_keeps_turn) : : "memory", "cc");
+	__asm__ __volatile__("incq %0" : "+m"(__tmebox_kept.keeps_turn) : : "memory", "cc");
 }
 
 static inline void __tmebox_release_turn(void)
 {
-	__asm__ __volatile__("decl %0" : "+m"(__tmebox_keeps_turn) : : "memory", "cc");
+	__asm__ __volatile__("decq %0" : "+m"(__tmebox_kept.keeps_turn) : : "memory", "cc");
 }
 
 /* pages.c: page runs of the heap. With `zero`, pages are zero; else they may hold what the program left there. */
@@ -107,7 +120,7 @@ HIDDEN long __tmebox_sigaltstack(const stack_t *wanted, stack_t *old);
 HIDDEN long __tmebox_raise_in(int tid, int signal);
 HIDDEN void __tmebox_take_signals(void);
 HIDDEN void __tmebox_broken_pipe(void); /* this thread has written to what nobody reads any more */
-extern HIDDEN unsigned long __tmebox_handled, __tmebox_interruptions, __tmebox_signal_mask;
+extern HIDDEN unsigned long __tmebox_handled, __tmebox_interruptions;
 
 /* timers.c */
 HIDDEN long __tmebox_getitimer(int which, struct itimerval *result);

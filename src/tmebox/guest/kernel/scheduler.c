@@ -17,6 +17,10 @@ static unsigned long waits; /* numbers them */
 HIDDEN long __tmebox_slice_end_ns;
 static long looked_ns;
 static struct task *ended; /* it runs no more, and is to leave the ring */
+#ifdef __tmebox_twin__
+static long ends; /* what the core is told then, else 0: 1, or one more than the number of another stack that ends with its own */
+__attribute__((__weak__)) HIDDEN long __tmebox_ends_handler(struct task *task);
+#endif
 static unsigned long unmap_start;
 static size_t unmap_length;
 
@@ -121,6 +125,9 @@ HIDDEN void __tmebox_finish_change(void)
 		if (ended->arrays) __tmebox_pages_put(ended->arrays, ended->array_pages);
 		if (!--__tmebox_others) __tmebox_turn_left = INT_MAX;
 		ended = NULL;
+#ifdef __tmebox_twin__
+		ends = 0;
+#endif
 	}
 	if (unmap_start) __tmebox_munmap(unmap_start, unmap_length);
 	unmap_start = 0;
@@ -128,11 +135,13 @@ HIDDEN void __tmebox_finish_change(void)
 
 HIDDEN void __tmebox_run_as(struct task *task)
 {
-	__tmebox_task->blocked = __tmebox_signal_mask;
+	__tmebox_task->blocked = __tmebox_kept.mask;
+	__tmebox_task->blocked_at_rest = __tmebox_kept.mask_at_rest;
 	__tmebox_task = task;
 	__tmebox_self = task->descriptor;
 	__tmebox_thread_offset = task->variables;
-	__tmebox_signal_mask = task->blocked;
+	__tmebox_kept.mask = task->blocked;
+	__tmebox_kept.mask_at_rest = task->blocked_at_rest;
 	__tmebox_slice_end_ns = 0;
 }
 
@@ -140,7 +149,7 @@ HIDDEN void __tmebox_run_as(struct task *task)
 static void begin_own(void)
 {
 	__asm__ volatile("" : : : "memory");
-	__tmebox_keeps_turn = 0;
+	__tmebox_kept.keeps_turn = 0;
 }
 
 static void change_to(struct task *task)
@@ -149,14 +158,14 @@ static void change_to(struct task *task)
 	if (task == old) return;
 	check_stack(old);
 	__tmebox_run_as(task);
-	unsigned kept = __tmebox_keeps_turn;
+	unsigned long kept = __tmebox_kept.keeps_turn;
 #ifdef __tmebox_twin__
-	if (task->interrupted) __tmebox_go_on_interrupted(task, &old->rsp, ended == old);
-	else __tmebox_switch(&old->rsp, task->number, ended == old);
+	if (task->interrupted) __tmebox_go_on_interrupted(task, &old->rsp, ends);
+	else __tmebox_switch(&old->rsp, task->number, ends);
 #else
 	__tmebox_switch(&old->rsp, task->rsp);
 #endif
-	__tmebox_keeps_turn = kept;
+	__tmebox_kept.keeps_turn = kept;
 	__tmebox_finish_change();
 }
 
@@ -233,7 +242,7 @@ HIDDEN int __tmebox_add_task(struct task *task, unsigned long stack)
 		return failed;
 	}
 	task->tid = last_tid;
-	task->blocked = __tmebox_signal_mask;
+	task->blocked = task->blocked_at_rest = __tmebox_kept.mask;
 	task->next = __tmebox_task->next;
 	task->previous = __tmebox_task;
 	task->next->previous = task->previous->next = task;
@@ -338,7 +347,7 @@ HIDDEN void __tmebox_yield(void)
 HIDDEN long __tmebox_wait(volatile int *word, const struct pollfd *wants, size_t count, long deadline_ns)
 {
 	struct task *self = __tmebox_task;
-	if (self->signals & ~__tmebox_signal_mask) {
+	if (self->signals & ~__tmebox_kept.mask) {
 		__tmebox_take_signals();
 		return -EINTR;
 	}
@@ -374,6 +383,9 @@ HIDDEN _Noreturn void __tmebox_end_task(void)
 	}
 	self->over = 1;
 	ended = self;
+#ifdef __tmebox_twin__
+	ends = 1 + (__tmebox_ends_handler ? __tmebox_ends_handler(self) : 0);
+#endif
 	run_others();
 	__builtin_trap();
 }

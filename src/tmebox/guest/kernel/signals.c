@@ -18,7 +18,6 @@
 enum { SIGNALS = 64, EXIT_UNREAD = 128 + SIGPIPE };
 
 static struct k_sigaction actions[SIGNALS + 1];
-HIDDEN unsigned long __tmebox_signal_mask; /* of the thread that runs */
 static unsigned long pending;
 
 /* Handlers that ran, and those that want system calls to end. */
@@ -44,14 +43,14 @@ static unsigned long mask_of(const struct k_sigaction *action)
 
 static void run_handler(int signal, struct k_sigaction action)
 {
-	unsigned long before = __tmebox_signal_mask;
+	unsigned long before = __tmebox_kept.mask, at_rest = __tmebox_kept.mask_at_rest;
 	__tmebox_handled++;
 	if (!(action.flags & SA_RESTART)) __tmebox_interruptions++;
-	__tmebox_signal_mask |= mask_of(&action) & ~UNBLOCKABLE;
-	if (!(action.flags & SA_NODEFER)) __tmebox_signal_mask |= bit(signal);
+	__tmebox_kept.mask |= mask_of(&action) & ~UNBLOCKABLE;
+	if (!(action.flags & SA_NODEFER)) __tmebox_kept.mask |= bit(signal);
 	if (action.flags & SA_RESETHAND) actions[signal].handler = SIG_DFL;
-	unsigned kept = __tmebox_keeps_turn;
-	__tmebox_keeps_turn = 0; /* it is the program's, and may not come back */
+	unsigned long kept = __tmebox_kept.keeps_turn;
+	__tmebox_kept.keeps_turn = 0; /* it is the program's, and may not come back */
 	if (action.flags & SA_SIGINFO) {
 		siginfo_t info = { .si_signo = signal, .si_code = signal == SIGALRM ? SI_KERNEL : SI_TKILL, .si_pid = 1 };
 		ucontext_t context = { 0 };
@@ -59,8 +58,9 @@ static void run_handler(int signal, struct k_sigaction action)
 	} else {
 		action.handler(signal);
 	}
-	__tmebox_keeps_turn = kept;
-	__tmebox_signal_mask = before;
+	__tmebox_kept.keeps_turn = kept;
+	__tmebox_kept.mask = before;
+	__tmebox_kept.mask_at_rest = at_rest;
 }
 
 static void deliver(int signal)
@@ -88,7 +88,7 @@ static void take(int signal)
 
 static void deliver_pending(void)
 {
-	for (unsigned long ready; (ready = (pending | __tmebox_task->signals) & ~__tmebox_signal_mask);) {
+	for (unsigned long ready; (ready = (pending | __tmebox_task->signals) & ~__tmebox_kept.mask);) {
 		int signal = __builtin_ctzl(ready) + 1;
 		take(signal);
 		deliver(signal);
@@ -97,7 +97,7 @@ static void deliver_pending(void)
 
 HIDDEN int __tmebox_has_signals(void)
 {
-	return ((pending | __tmebox_task->signals) & ~__tmebox_signal_mask) != 0;
+	return ((pending | __tmebox_task->signals) & ~__tmebox_kept.mask) != 0;
 }
 
 /* What was sent to this thread, or to all, while another ran. */
@@ -154,25 +154,20 @@ HIDDEN long __tmebox_sigaction(int signal, const void *action, void *old, size_t
 	return 0;
 }
 
+static unsigned long changed(unsigned long mask, int how, unsigned long set)
+{
+	mask = how == SIG_BLOCK ? mask | set : how == SIG_UNBLOCK ? mask & ~set : set;
+	return mask & ~UNBLOCKABLE;
+}
+
 HIDDEN long __tmebox_sigprocmask(int how, const unsigned long *set, unsigned long *old, size_t set_size)
 {
 	if (set_size != sizeof(long)) return -EINVAL;
-	unsigned long before = __tmebox_signal_mask;
+	unsigned long before = __tmebox_kept.mask;
 	if (set) {
-		switch (how) {
-		case SIG_BLOCK:
-			__tmebox_signal_mask |= *set;
-			break;
-		case SIG_UNBLOCK:
-			__tmebox_signal_mask &= ~*set;
-			break;
-		case SIG_SETMASK:
-			__tmebox_signal_mask = *set;
-			break;
-		default:
-			return -EINVAL;
-		}
-		__tmebox_signal_mask &= ~UNBLOCKABLE;
+		if (how != SIG_BLOCK && how != SIG_UNBLOCK && how != SIG_SETMASK) return -EINVAL;
+		__tmebox_kept.mask_at_rest = changed(__tmebox_kept.mask_at_rest, how, *set);
+		__tmebox_kept.mask = changed(__tmebox_kept.mask, how, *set);
 	}
 	if (old) *old = before;
 	deliver_pending();
@@ -182,7 +177,7 @@ HIDDEN long __tmebox_sigprocmask(int how, const unsigned long *set, unsigned lon
 HIDDEN long __tmebox_sigpending(unsigned long *set, size_t set_size)
 {
 	if (set_size != sizeof(long)) return -EINVAL;
-	*set = (pending | __tmebox_task->signals) & __tmebox_signal_mask;
+	*set = (pending | __tmebox_task->signals) & __tmebox_kept.mask;
 	return 0;
 }
 
@@ -203,11 +198,11 @@ static long wait_a_slice(long limit_ns)
 HIDDEN long __tmebox_sigsuspend(const unsigned long *mask, size_t set_size)
 {
 	if (set_size != sizeof(long)) return -EINVAL;
-	unsigned long before = __tmebox_signal_mask, count = __tmebox_handled;
-	if (mask) __tmebox_signal_mask = *mask & ~UNBLOCKABLE;
+	unsigned long before = __tmebox_kept.mask, count = __tmebox_handled;
+	if (mask) __tmebox_kept.mask = *mask & ~UNBLOCKABLE;
 	deliver_pending();
 	while (__tmebox_handled == count && wait_a_slice(1L << 40) != -EINTR) {}
-	__tmebox_signal_mask = before;
+	__tmebox_kept.mask = before;
 	deliver_pending();
 	return -EINTR;
 }

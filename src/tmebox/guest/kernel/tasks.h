@@ -44,6 +44,7 @@ struct task {
 	int (*entry)(void *);
 	void *argument;
 	volatile int *clear_at_exit;
+	unsigned long blocked_at_rest;	/* and what that is at rest */
 };
 
 _Static_assert(offsetof(struct task, tid) == TMEBOX_TASK_NUMBER && offsetof(struct task, name) == TMEBOX_TASK_NAME &&
@@ -102,11 +103,12 @@ HIDDEN int __tmebox_has_keeper(void);
 HIDDEN long __tmebox_begin_helper(void (*function)(long, long, long), size_t pages, unsigned long *low);
 HIDDEN void __tmebox_limit_turns(void);
 HIDDEN void __tmebox_let_turns_be(void);
-HIDDEN void __tmebox_go_on_interrupted(struct task *task, unsigned long *from, int ends);
+HIDDEN void __tmebox_go_on_interrupted(struct task *task, unsigned long *from, long ends);
 #endif
 
 /* handlers.c: of programs that set timers. */
 HIDDEN int __tmebox_lends_stack(struct task *task);
+HIDDEN long __tmebox_ends_handler(struct task *task);
 
 /* deadlock.c */
 HIDDEN _Noreturn void __tmebox_deadlock(volatile int *word, int below);

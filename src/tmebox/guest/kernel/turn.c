@@ -6,7 +6,13 @@
 #include "tasks.h"
 
 HIDDEN unsigned __tmebox_others;
-HIDDEN volatile unsigned __tmebox_keeps_turn;
+HIDDEN struct kept __tmebox_kept = {
+	.variables = &__tmebox_thread_offset,
+	.self = &__tmebox_self,
+	.cleanups = offsetof(struct pthread, cancelbuf),
+	.mark = TMEBOX_KEPT_MARK,
+};
+_Static_assert(offsetof(struct kept, mark) == TMEBOX_KEPT_BYTES, "the loader looks there");
 HIDDEN struct task *__tmebox_queue;
 HIDDEN unsigned __tmebox_waiting_outside;
 HIDDEN struct task __tmebox_first_task = {

@@ -1,7 +1,7 @@
 """What the sandboxed C++ library is made of: libc++, libc++abi and libunwind of the compiler's package.
 
-Ours (`guest/cxx`) are the two places where a processor or a host is met: where an exception moves the stack
-pointer and jumps, and how std::terminate ends.
+Ours (`guest/cxx`) are the places where a processor or a host is met: where an exception moves the stack
+pointer and jumps, what a thread has of exceptions, and how std::terminate ends.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ EXCLUDED = {
     "libcxx/new": "operators new and delete are libc++abi's",
     "libcxx/int128_builtins": "compiler-rt is ours",
     "libcxxabi/abort_message": "ours tells the host",
+    "libcxxabi/cxa_exception_storage": "the loader finds ours",
     "libcxxabi/cxa_noexception": "there are exceptions",
     "libunwind/Unwind-EHABI": "another processor's",
     "libunwind/Unwind-seh": "another system's",
