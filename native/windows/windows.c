@@ -76,7 +76,9 @@ static PyObject *window_start(PyObject *module, PyObject *args) {
         window->upper_end = above.end;
         window->upper_stack = tmebox_has_upper_stack(template);
         window->template = (struct template *)Py_NewRef(template);
-        tmebox_share(window, base);
+        if (!tmebox_share(window, base)) {
+            return out_of_memory();
+        }
         if (!populate_data(window, base, template)) {
             return NULL;
         }
