@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -121,3 +123,31 @@ def test_what_another_thread_was_working_out_is_worked_out_again(
         outcome = forked(child)
     assert outcome.result() == 3
     first.close()
+
+
+def test_a_prototype_that_another_thread_asks_for_holds_up_no_child(
+    module: tmebox.Module, forked: Forked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent, prototypes = os.getpid(), sys.modules["tmebox.modulefile.prototypes"]
+    called = prototypes.called
+    data = module.to_bytes()
+
+    def hold_up(begun: threading.Event, end: threading.Event) -> None:
+        def slowly(name: str) -> str:
+            if os.getpid() == parent:
+                begun.set()
+                end.wait()
+            return str(called(name))
+
+        monkeypatch.setattr(prototypes, "called", slowly)
+        prototype = module.exports["add"]
+        assert prototype is not None
+        str(dataclasses.replace(prototype))
+
+    def child() -> int:
+        with tmebox.Sandbox(tmebox.Module.from_bytes(data)) as own:
+            return len(str(own.module.exports["length"])) and int(own.add(1, 2))
+
+    with elsewhere(hold_up):
+        outcome = forked(child, timeout_s=10)
+    assert outcome.result() == 3
