@@ -295,8 +295,8 @@ bool tmebox_heap_look(struct heap *heap, uint32_t page, bool more, struct heap_b
  * or the first that does not verify. Takes the groups' locks. */
 void tmebox_heap_report(struct heap *heap, uint16_t key, uint64_t place, uint64_t size, enum heap_access access,
                         struct heap_bad *bad);
-/* Between host_begin and host_end, and the like: false, if the memory has stopped it. */
-bool tmebox_heap_copied(const struct heap *heap, void *to, const void *from, size_t size);
+/* Between host_begin and host_end, and the like: false, if something has stopped it there (0: not known where). */
+bool tmebox_heap_copied(void *to, const void *from, size_t size, uint64_t *stopped_at);
 /* Zeros for lines of a page that only its owner can touch. */
 void tmebox_heap_clear(struct heap *heap, uint32_t page, uint64_t lines);
 /* The same without bookkeeping. Under the group's lock, or where nobody else knows the page. */
