@@ -78,6 +78,14 @@ LATE_IMPORTS = {
 }
 """Files and folders whose functions import something, and what starts faster for that."""
 
+LOCKS = {
+    "python/mcp.py": "the server's process, which starts no others",
+    "runtime/system/streams.py": "made anew in a forked child",
+    "runtime/tenancy.py": "of a sandbox, which a forked child has not got",
+    "toolchain/libc/sources.py": "where the C library is built, by threads that end with it",
+}
+"""Files with locks, and why a child does not wait for ever that is forked while another thread has one."""
+
 SOURCES = sorted(path for path in PACKAGE.rglob("*.py"))
 NATIVE_SOURCES = sorted(
     path
@@ -194,7 +202,7 @@ def test_functions_import_only_where_something_starts_faster_for_it() -> None:
 
 
 def test_the_verifier_imports_nothing_but_errors_and_numbers() -> None:
-    allowed = {"verify", "errors", "abi"}
+    allowed = {"verify", "errors", "abi", "once"}
     for path in (PACKAGE / "verify").rglob("*.py"):
         assert {part for part, _ in imported_parts(path)} <= allowed, path.name
 
@@ -209,6 +217,29 @@ def test_running_a_module_imports_nothing_of_the_toolchain() -> None:
     program = "import sys, tmebox; tmebox.Sandbox; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "tmebox.runtime.sandbox" in done.stdout and "tmebox.toolchain" not in done.stdout
+
+
+LOCKING = {"Lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore", "Barrier", "cached_property"}
+"""What is a lock or, before Python 3.12, has one: of the class, for all of its objects."""
+
+
+def locks(path: Path) -> set[str]:
+    """Those of `threading` and `functools` that a file uses."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module in {"threading", "functools"}:
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) in {"threading", "functools"}:
+            found.add(node.attr)
+    return found & LOCKING
+
+
+def test_locks_are_few_and_let_forked_children_go_on() -> None:
+    """`once` is cached_property without a lock."""
+    found = {path.relative_to(PACKAGE).as_posix(): locks(path) for path in SOURCES}
+    assert {name for name, used in found.items() if used} == set(LOCKS)
+    hidden = [name for name, used in found.items() if "cached_property" in used]
+    assert hidden == ["toolchain/libc/sources.py"]
 
 
 def property_tests(path: Path) -> Iterator[tuple[str, str]]:
@@ -330,6 +361,14 @@ def test_what_older_headers_lack_is_defined_once() -> None:
         for macro in re.findall(r"(?m)^#ifndef (\w+)\n#define \1 \S", without_comments(path)):
             assert found.setdefault(macro, name) == name, f"{macro}: {found[macro]} and {name}"
     assert "MAP_FIXED_NOREPLACE" in found
+
+
+def test_one_file_of_the_core_maps_at_fixed_addresses() -> None:
+    """Elsewhere a failure could leave a hole in a window, for anybody's next mapping."""
+    code = {name: without_comments(path) for name, path in CORE_FILES.items()}
+    users = {name for name, text in code.items() if re.search(r"\b(MAP|MREMAP)_FIXED", text)}
+    assert users == {"fixed.c", "newer.h"}
+    assert not [name for name, text in code.items() if re.search(r"\bSYS_m(re)?map\b", text)]
 
 
 def abi_numbers() -> dict[int, str]:

@@ -15,6 +15,7 @@
  * Everything here is done with the GIL held, but tmebox_open_control. */
 #include "enter/control.h"
 #include "enter/enter.h"
+#include "fixed.h"
 #include "newer.h"
 
 #include <signal.h>
@@ -109,21 +110,16 @@ static struct control *reserve(bool wide) {
     uint64_t size = mapped_size(wide);
     for (; control != NULL && next_place + wide < LAST_PLACE; next_place++) {
         void *at = (void *)(next_place * TMEBOX_WINDOW_SIZE);
-        int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE;
-        void *start = mmap(at, size, PROT_NONE, flags, -1, 0);
-        if (start == at) {
-            madvise(start, size, MADV_DONTFORK);
-            madvise(start, size, MADV_DONTDUMP);
-            madvise(start, size, MADV_NOHUGEPAGE);
-            tmebox_never_merge(start, size);
+        if (tmebox_map_free(at, size, PROT_NONE)) {
+            madvise(at, size, MADV_DONTFORK);
+            madvise(at, size, MADV_DONTDUMP);
+            madvise(at, size, MADV_NOHUGEPAGE);
+            tmebox_never_merge(at, size);
             next_place += 1 + wide;
             existing++;
             control->wide = wide;
             control->base = (uint64_t)(uintptr_t)at + DISTANCE;
             return control;
-        }
-        if (start != MAP_FAILED) { /* a kernel that does not know the flag */
-            munmap(start, size);
         }
     }
     if (control != NULL) {

@@ -96,6 +96,8 @@ struct side_form *tmebox_side_find(uint64_t instruction_address);
 void tmebox_side_release(struct side_form *form);
 /* The bytes at the address, as far as they can be read: how many. */
 size_t tmebox_side_read(uint64_t instruction_address, uint8_t bytes[SIDE_LONGEST]);
+/* Has what forms need, which takes a descriptor for a moment, before a sandbox needs it. With the GIL held; 0 or an errno. */
+int tmebox_side_prepare(void);
 /* Makes a form known, with the GIL held. 0 or an errno; EAGAIN: not while so many are being executed. */
 int tmebox_side_publish(const struct side_shape *shape);
 /* Makes the form of the instruction there known, with the GIL held. 0, or -1 with an exception set. */

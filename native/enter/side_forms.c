@@ -244,8 +244,12 @@ static struct side_form *make_room(struct side_form *set) {
     return NULL;
 }
 
+int tmebox_side_prepare(void) {
+    return writable == NULL ? map_stubs() : 0;
+}
+
 int tmebox_side_publish(const struct side_shape *shape) {
-    int error = writable == NULL ? map_stubs() : 0;
+    int error = tmebox_side_prepare();
     if (error != 0) {
         return error;
     }

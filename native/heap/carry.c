@@ -5,6 +5,7 @@
  * the heap would come by itself, to whoever touches it. So a flag that means nothing here (MADV_RANDOM, of memory that is never
  * read from a file) sets the pages apart until they are registered again. In between, what is missing of them comes by
  * itself, and all of that is the new owner's. A kernel is believed only after it was seen to do all this. */
+#include "fixed.h"
 #include "heap/views.h"
 #include "newer.h"
 #include "windows/window.h"
@@ -18,13 +19,9 @@
 
 #define TRIED_PAGES 3
 
-static void *nowhere(void *address, size_t size, int flags) {
-    return mmap(address, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
-}
-
 /* Nothing of it can be touched. What was granted there is then done on the side. */
 static void shut(void *address, size_t size) {
-    if (nowhere(address, size, MAP_FIXED) != address) {
+    if (!tmebox_map_over(address, size, PROT_NONE)) {
         Py_FatalError("tmebox: the kernel does not take a sandbox's memory back");
     }
 }
@@ -34,13 +31,13 @@ struct carried {
     bool whole; /* and both mappings are what they were: else it must not be tried there again */
 };
 
-/* Both are mappings of the same pages; no two threads at once for one of them. */
+/* Both are mappings of the same pages; no two threads at once for one of them. On their way the pages are where the kernel
+ * chooses, so that it can refuse nothing any more once the new place was unmapped. */
 static struct carried carry(void *from, void *to, size_t size) {
     struct carried result = {madvise(from, size, MADV_RANDOM) == 0, true};
-    if (result.done && mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, to) != to) {
-        nowhere(to, size, MAP_FIXED_NOREPLACE); /* where it gave up half-way, there is a hole */
-        result = (struct carried){false, false};
-    }
+    void *between = result.done ? mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL) : MAP_FAILED;
+    enum placed placed = between != MAP_FAILED ? tmebox_move_over(between, to, size) : AS_BEFORE;
+    result = (struct carried){placed == PLACED, placed != NOTHING};
     if (result.done && tmebox_userfault_register(to, size, true) != 0) {
         shut(to, size);
         result = (struct carried){false, false};
@@ -60,7 +57,8 @@ static bool is_granted(unsigned char *page, size_t size) {
 static bool works(unsigned char *memory, unsigned char *views[2]) {
     const size_t page = TMEBOX_PAGE_SIZE, size = TRIED_PAGES * page;
     for (int i = 0; i < 2; i++) {
-        if (mremap(memory, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, views[i]) != views[i] ||
+        void *another = mremap(memory, 0, size, MREMAP_MAYMOVE);
+        if (another == MAP_FAILED || tmebox_move_over(another, views[i], size) != PLACED ||
             tmebox_userfault_open_up(views[i], size, true) != 0) {
             return false;
         }
@@ -83,11 +81,11 @@ static bool works(unsigned char *memory, unsigned char *views[2]) {
 static bool try(void) {
     const size_t size = TRIED_PAGES * (size_t)TMEBOX_PAGE_SIZE;
     unsigned char *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    unsigned char *room = nowhere(NULL, 3 * size, 0); /* with a gap in the middle, so that they do not merge */
+    unsigned char *room = mmap(NULL, 3 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     bool good = false;
     if (memory != MAP_FAILED && room != MAP_FAILED) {
         memory[0] = memory[TMEBOX_PAGE_SIZE] = memory[2 * TMEBOX_PAGE_SIZE] = 1;
-        good = works(memory, (unsigned char *[]){room, room + 2 * size});
+        good = works(memory, (unsigned char *[]){room, room + 2 * size}); /* apart, so that they do not merge */
     }
     if (memory != MAP_FAILED) {
         munmap(memory, size);

@@ -116,9 +116,10 @@ bool tmebox_heap_copy_out(struct heap *heap, uint16_t key, void *to, uint64_t of
     }
     tmebox_heap_lock_groups(heap, place, size);
     unsigned char *there = begin_copy(heap, key, offset, size, HEAP_READS, bad);
+    uint64_t stopped_at;
     bool good = false;
     if (there != NULL) {
-        good = tmebox_heap_copied(heap, to, there, size);
+        good = tmebox_heap_copied(to, there, size, &stopped_at);
         heap->backend->side_end(heap, key, place, (uint32_t)size, false);
     }
     tmebox_heap_unlock_groups(heap, place, size);
@@ -134,9 +135,10 @@ bool tmebox_heap_copy_in(struct heap *heap, uint16_t key, uint64_t offset, const
     }
     tmebox_heap_lock_groups(heap, place, size);
     unsigned char *there = begin_copy(heap, key, offset, size, HEAP_WRITES, bad);
+    uint64_t stopped_at;
     bool good = false;
     if (there != NULL) {
-        good = tmebox_heap_copied(heap, there, from, size);
+        good = tmebox_heap_copied(there, from, size, &stopped_at);
         heap->backend->side_end(heap, key, place, (uint32_t)size, true);
     }
     tmebox_heap_unlock_groups(heap, place, size);

@@ -1,6 +1,7 @@
 /* Making a heap, and ending it. Its memory is shared, but has no file that others could close: what needs it again
  * maps it from where it is mapped already. */
 #include "heap/heap.h"
+#include "fixed.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -53,24 +54,31 @@ static bool map_tables(struct heap *heap) {
     return true;
 }
 
-bool tmebox_heap_map_host(struct heap *heap, int flags, int device) {
+static enum placed map_host_at(unsigned char *host, size_t size, int device) {
+    if (device >= 0) {
+        return tmebox_map_device_over(host, size, device, 0);
+    }
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, SHARED, -1, 0);
+    return memory != MAP_FAILED ? tmebox_move_over(memory, host, size) : AS_BEFORE;
+}
+
+bool tmebox_heap_map_host(struct heap *heap, int device) {
     unsigned char *all = mmap(NULL, heap->size_bytes + 2 * HOST_GUARD, PROT_NONE, PRIVATE, -1, 0);
     if (all == MAP_FAILED) {
         return false;
     }
-    void *host = mmap(all + HOST_GUARD, heap->size_bytes, PROT_READ | PROT_WRITE, flags | MAP_FIXED, device, 0);
-    if (host == MAP_FAILED) {
+    if (map_host_at(all + HOST_GUARD, heap->size_bytes, device) != PLACED) {
         int error = errno;
-        munmap(all, heap->size_bytes + 2 * HOST_GUARD);
+        munmap(all, heap->size_bytes + 2 * HOST_GUARD); /* nobody else's is in between */
         errno = error;
         return false;
     }
-    heap->host = host;
+    heap->host = all + HOST_GUARD;
     return true;
 }
 
 static bool map_memory(struct heap *heap) {
-    if (!tmebox_heap_map_host(heap, SHARED, -1)) {
+    if (!tmebox_heap_map_host(heap, -1)) {
         return false;
     }
     unsigned char *host = heap->host, *source = mremap(host, 0, heap->size_bytes, MREMAP_MAYMOVE);
@@ -166,15 +174,13 @@ void tmebox_heap_let_go(struct heap *heap) {
     destroy(heap);
 }
 
-/* In a child, which has not got their memory: zeros take its place, for arrays that look there. */
+/* In a child, which has not got their memory: zeros take its place, for arrays that look there. What other libraries' code
+ * mapped there since the fork stays, and then nothing of the place is ever unmapped. */
 void tmebox_heaps_after_fork(void) {
     pthread_mutex_init(&heaps_lock, NULL); /* another thread may have had it, for a moment between two links */
-    int protections[] = {PROT_READ | PROT_WRITE, PROT_NONE};
     for (struct heap *heap = heaps; heap != NULL; heap = heap->next) {
-        unsigned char *parts[] = {heap->host, heap->source};
-        for (int i = 0; i < 2 && parts[i] != NULL; i++) {
-            mmap(parts[i], heap->size_bytes, protections[i], PRIVATE | MAP_FIXED, -1, 0);
-        }
+        heap->source = NULL;
+        heap->host = tmebox_fill(heap->host, heap->size_bytes) ? heap->host : NULL;
     }
     heaps = NULL;
 }

@@ -114,7 +114,7 @@ struct heap_view {
     struct window *window;
     uint64_t base; /* of the window */
     struct heap_lock lock; /* for being mapped */
-    bool mapped, refused;
+    bool mapped, refused; /* something is there instead of the window's piece; no page is granted there */
     bool stays; /* no page is carried into it or out of it any more */
     uint16_t key; /* 0: parked */
     uint32_t next_page, last_count; /* grants double for who goes on */
@@ -264,7 +264,7 @@ static inline struct heap_lock *tmebox_heap_group(struct heap *heap, uint32_t pa
 #define HOST_GUARD (64ULL << 10)
 
 /* Maps it, between guards, as heap->host. False with errno set. */
-bool tmebox_heap_map_host(struct heap *heap, int flags, int device);
+bool tmebox_heap_map_host(struct heap *heap, int device); /* -1: of none */
 
 struct heap *tmebox_heap_new(size_t size_bytes, bool dense, const struct heap_backend *backend, int device);
 void tmebox_heap_hold(struct heap *heap);
@@ -295,8 +295,8 @@ bool tmebox_heap_look(struct heap *heap, uint32_t page, bool more, struct heap_b
  * or the first that does not verify. Takes the groups' locks. */
 void tmebox_heap_report(struct heap *heap, uint16_t key, uint64_t place, uint64_t size, enum heap_access access,
                         struct heap_bad *bad);
-/* Between host_begin and host_end, and the like: false, if the memory has stopped it. */
-bool tmebox_heap_copied(const struct heap *heap, void *to, const void *from, size_t size);
+/* Between host_begin and host_end, and the like: false, if something has stopped it there (0: not known where). */
+bool tmebox_heap_copied(void *to, const void *from, size_t size, uint64_t *stopped_at);
 /* Zeros for lines of a page that only its owner can touch. */
 void tmebox_heap_clear(struct heap *heap, uint32_t page, uint64_t lines);
 /* The same without bookkeeping. Under the group's lock, or where nobody else knows the page. */

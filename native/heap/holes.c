@@ -1,6 +1,7 @@
 /* Where a window had a view, there is a hole: nothing, until the next view comes, or memory of the sandbox's own. Making a part of the window's piece of it
  * again takes five system calls more, and the next view would part the piece anew. A hole takes the same mappings as a view, so
  * there are only so many, and they are filled when mappings run out. Usable in signal handlers. */
+#include "fixed.h"
 #include "heap/views.h"
 #include "windows/window.h"
 
@@ -30,7 +31,7 @@ static struct hole take(uint32_t number) {
 /* False: it is one still, for want of a mapping. */
 static bool fill(uint32_t number) {
     const struct hole *hole = &holes[number - 1];
-    if (!tmebox_window_part_again(hole->base + TMEBOX_SHARED_START, hole->size_bytes, true)) {
+    if (!tmebox_window_part_again(hole->base + TMEBOX_SHARED_START, hole->size_bytes)) {
         return false;
     }
     take(number);
@@ -40,9 +41,8 @@ static bool fill(uint32_t number) {
 
 bool tmebox_heap_leave_hole(struct window *window, uint64_t base, size_t size_bytes) {
     void *start = (void *)(base + TMEBOX_SHARED_START);
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
     tmebox_heap_lock(&lock);
-    bool left = count < MOST_HOLES && mmap(start, size_bytes, PROT_NONE, flags, -1, 0) == start;
+    bool left = count < MOST_HOLES && tmebox_map_over(start, size_bytes, PROT_NONE);
     if (left) {
         holes[count++] = (struct hole){window, base, size_bytes};
         window->hole = count;

@@ -42,11 +42,12 @@ void tmebox_heap_report(struct heap *heap, uint16_t key, uint64_t place, uint64_
     tmebox_heap_unlock_groups(heap, place, size);
 }
 
-bool tmebox_heap_copied(const struct heap *heap, void *to, const void *from, size_t size) {
+bool tmebox_heap_copied(void *to, const void *from, size_t size, uint64_t *stopped_at) {
     uintptr_t there = (uintptr_t)to, here = (uintptr_t)from;
-    bool apart = there - here >= size && here - there >= size;
-    if (heap->backend->report != NULL && apart) {
-        return tmebox_window_copy(to, from, size).how == 0;
+    if (there - here >= size && here - there >= size) {
+        struct window_fault fault = tmebox_window_copy(to, from, size);
+        *stopped_at = fault.address;
+        return fault.how == 0;
     }
     memmove(to, from, size); /* an array's bytes within it: no other sandbox has reached those pages */
     return true;

@@ -1,5 +1,6 @@
 /* The backend for any CPU: page tables. A view is a second mapping of the heap in a sandbox's window, in which no
  * page is present until it is granted here. A touch of any other page is a SIGBUS. */
+#include "fixed.h"
 #include "heap/views.h"
 #include "newer.h"
 #include "windows/window.h"
@@ -10,17 +11,14 @@ static uint64_t address_of(const struct heap_view *view, uint32_t page) {
     return view->base + TMEBOX_SHARED_START + (uint64_t)page * TMEBOX_PAGE_SIZE;
 }
 
-/* Inaccessible until pages of it are granted: a host that locks what it maps would have it all there. False: the window
- * is as it was. */
-static bool map(const struct heap_view *view) {
+/* Inaccessible until pages of it are granted: a host that locks what it maps would have it all there. NOTHING: of what is
+ * there instead of the window's piece no page can be granted. */
+static enum placed map(const struct heap_view *view) {
     void *to = (void *)address_of(view, 0);
     size_t size = view->heap->size_bytes;
-    bool there = mremap(view->heap->source, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to;
-    if (there && tmebox_userfault_open_up(to, size, true) == 0) { /* children have none of it, as of the source */
-        return true;
-    }
-    tmebox_window_part_again(address_of(view, 0), size, there); /* else there may be a hole */
-    return false;
+    void *another = mremap(view->heap->source, 0, size, MREMAP_MAYMOVE); /* children have none of it, as of the source */
+    enum placed placed = another != MAP_FAILED ? tmebox_move_over(another, to, size) : AS_BEFORE;
+    return placed != PLACED || tmebox_userfault_open_up(to, size, true) == 0 ? placed : NOTHING;
 }
 
 static _Atomic uint32_t view_count;
@@ -43,30 +41,30 @@ static bool take_mappings(void) {
 
 static bool attach(struct heap_view *view) {
     if (view->mapped || view->refused) { /* both only change under the lock, and stay while it is attached */
-        return view->mapped;
+        return view->mapped && !view->refused;
     }
     tmebox_heap_lock(&view->lock);
     if (!view->mapped && !view->refused) {
         int error = errno;
-        view->refused = !tmebox_heap_take_hole(view->window) && !take_mappings();
-        if (!view->refused && !map(view)) {
-            view->refused = true;
+        bool hole = tmebox_heap_take_hole(view->window), may = hole || take_mappings();
+        enum placed placed = may ? map(view) : AS_BEFORE;
+        view->refused = view->stays = placed != PLACED;
+        view->mapped = hole || placed != AS_BEFORE; /* what is there goes when the view does */
+        if (may && !view->mapped) {
             tmebox_return_mappings(HEAP_MAPPINGS);
         }
-        view->mapped = !view->refused;
-        view->stays = false;
         atomic_fetch_add(&view_count, view->mapped);
         errno = error;
     }
     tmebox_heap_unlock(&view->lock);
-    return view->mapped;
+    return !view->refused;
 }
 
 static bool detach(struct heap_view *view) {
     size_t size = view->heap->size_bytes;
     if (view->mapped) {
         if (!tmebox_heap_leave_hole(view->window, view->base, size)) {
-            if (!tmebox_window_part_again(address_of(view, 0), size, true)) {
+            if (!tmebox_window_part_again(address_of(view, 0), size)) {
                 return false; /* the host has used up the mappings that a process may have */
             }
             tmebox_return_mappings(HEAP_MAPPINGS);

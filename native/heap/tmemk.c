@@ -7,6 +7,7 @@
  * The host's own view carries one key in each page: its owner's. In a page of several owners it is the one whom the host, or
  * an instruction executed on the side, has looked at last. Keys change under the heap's lock, pages under the group's. */
 #include "heap/tmemk.h"
+#include "fixed.h"
 #include "heap/views.h"
 #include "windows/window.h"
 
@@ -64,7 +65,7 @@ static bool begin(struct heap *heap, int device) {
         ioctl(self->device, TMEBOX_IOC_CREATE, &create) == 0) {
         self->coherent = info.flags & TMEBOX_COHERENT;
         self->aliases[HEAP_HOST] = map_alias(heap, 0);
-        if (self->aliases[HEAP_HOST] != NULL && tmebox_heap_map_host(heap, MAP_SHARED, self->device)) {
+        if (self->aliases[HEAP_HOST] != NULL && tmebox_heap_map_host(heap, self->device)) {
             return true;
         }
     }
@@ -104,7 +105,7 @@ static void hide(struct heap_view *view) {
     if (!view->mapped) {
         return;
     }
-    if (tmebox_window_part_again(address_of(view), view->heap->size_bytes, true)) {
+    if (tmebox_window_part_again(address_of(view), view->heap->size_bytes)) {
         tmebox_return_mappings(MAPPINGS_EACH);
         view->mapped = false;
     } else if (mprotect((void *)address_of(view), view->heap->size_bytes, PROT_NONE) < 0) {
@@ -160,24 +161,26 @@ static bool attach(struct heap_view *view) {
     tmebox_heap_lock(&view->lock);
     if (!view->mapped && !view->refused) {
         int saved = errno;
-        void *to = (void *)address_of(view);
-        view->refused = !tmebox_take_mappings(MAPPINGS_EACH, true);
-        if (!view->refused && mmap(to, view->heap->size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-                                   view->heap->enforcement->device, (off_t)TMEBOX_OFFSET(id, 0)) != to) {
-            view->refused = true;
-            tmebox_return_mappings(MAPPINGS_EACH);
-            tmebox_window_part_again(address_of(view), view->heap->size_bytes, true);
+        bool may = tmebox_take_mappings(MAPPINGS_EACH, true);
+        enum placed placed = AS_BEFORE;
+        if (may) {
+            placed = tmebox_map_device_over((void *)address_of(view), view->heap->size_bytes,
+                                            view->heap->enforcement->device, (off_t)TMEBOX_OFFSET(id, 0));
         }
-        view->mapped = !view->refused;
+        if (may && placed == AS_BEFORE) {
+            tmebox_return_mappings(MAPPINGS_EACH);
+        }
+        view->refused = placed != PLACED;
+        view->mapped = placed != AS_BEFORE; /* what is there goes when the view does */
         errno = saved;
     }
     tmebox_heap_unlock(&view->lock);
-    return view->mapped;
+    return !view->refused;
 }
 
 static bool detach(struct heap_view *view) {
     if (view->mapped) {
-        if (!tmebox_window_part_again(address_of(view), view->heap->size_bytes, true)) {
+        if (!tmebox_window_part_again(address_of(view), view->heap->size_bytes)) {
             return false;
         }
         tmebox_return_mappings(MAPPINGS_EACH);

@@ -154,21 +154,27 @@ static unsigned char *begin_part(struct block *self, Py_ssize_t start, Py_ssize_
     return there;
 }
 
-/* Copies, and unlocks. False with an exception set: the memory has stopped it. */
+/* Copies, and unlocks. False with an exception set. */
 static bool end_part(struct block *self, void *to, const void *from, Py_ssize_t start, Py_ssize_t size, bool wrote) {
     struct heap *heap = heap_of(self);
     struct heap_bad bad;
     uint64_t place = (uint64_t)start_of(self) * LINE + (uint64_t)start;
     /* Of nothing, there may be no buffer at all. */
-    bool good = size == 0 || tmebox_heap_copied(heap, to, from, (size_t)size);
+    uint64_t stopped_at;
+    bool good = size == 0 || tmebox_heap_copied(to, from, (size_t)size, &stopped_at);
+    /* Else there was no page: of the heap, or of the other buffer, such as a mapped file that became shorter. */
+    bool bad_memory = !good && heap->backend->report != NULL && stopped_at - (uintptr_t)(wrote ? from : to) >= (size_t)size;
     tmebox_heap_host_end(heap, place, (uint64_t)size, wrote);
-    if (!good) {
+    if (bad_memory) {
         uint16_t owner = tmebox_heap_block_owner(heap, start_of(self));
         tmebox_heap_report(heap, owner, place, (uint64_t)size, wrote ? HEAP_WRITES : HEAP_READS, &bad);
     }
     tmebox_heap_unlock(&heap->lock);
-    if (!good) {
+    if (bad_memory) {
         tmebox_heap_raise_bad(heap, &bad, wrote ? "write" : "read");
+    } else if (!good) {
+        PyErr_SetString(tmebox_limit_error, "no memory for a page of the block or of the other buffer: add memory, or look "
+                                            "whether that is a mapped file that became shorter");
     }
     return good;
 }

@@ -1,4 +1,5 @@
 /* What a Heap has to do with a machine of tme/, if its blocks live in one. */
+#include "enter/side.h"
 #include "python/heap.h"
 
 #include <errno.h>
@@ -32,7 +33,8 @@ struct heap *tmebox_heap_in(PyObject *machine, int device, size_t size, bool den
     }
     int kind = device >= 0 ? BY_THE_DRIVER : memory != NULL ? BY_A_MACHINE : BY_PAGE_TABLES;
     const struct heap_backend *backend = backends[kind][views ? 1 : 0];
-    struct heap *heap = tmebox_heap_new(size, dense, backend, device);
+    errno = tmebox_side_prepare();
+    struct heap *heap = errno == 0 ? tmebox_heap_new(size, dense, backend, device) : NULL;
     if (heap != NULL && memory != NULL) {
         if (tmebox_heap_encrypt(heap, memory, machine, let_machine_go)) {
             Py_INCREF(machine);

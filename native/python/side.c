@@ -63,8 +63,10 @@ static bool publish(PyObject *form) {
     }
     int error = tmebox_side_publish(&shape);
     if (error != 0 && error != EAGAIN) { /* the instruction will ask again */
-        errno = error;
-        PyErr_SetFromErrno(PyExc_OSError);
+        PyErr_Format(tmebox_limit_error,
+                     "no memory, or no file descriptor, for executing instructions on a sandbox's behalf (%s): raise "
+                     "`ulimit -n`, `ulimit -v` or vm.max_map_count",
+                     strerror(error));
         return false;
     }
     return true;

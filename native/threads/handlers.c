@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -99,14 +100,19 @@ bool tmebox_is_handled(int signal) {
     return is_ours(signal, tmebox_signal_actions->fault, &present);
 }
 
+/* Only a filter of system calls does so. -1. */
+static int refused(void) {
+    PyErr_Format(tmebox_limit_error,
+                 "the system refuses the signal handlers that sandboxes need (%s): let rt_sigaction and sigaltstack "
+                 "through the filter of system calls",
+                 strerror(errno));
+    return -1;
+}
+
 static int install(int signal, void (*handler)(int, siginfo_t *, void *), int flags) {
     struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | flags};
     sigfillset(&action.sa_mask); /* a handler that touched a window now would find SIGBUS blocked, and die */
-    if (sigaction(signal, &action, NULL) < 0) {
-        PyErr_SetFromErrno(PyExc_OSError);
-        return -1;
-    }
-    return 0;
+    return sigaction(signal, &action, NULL) < 0 ? refused() : 0;
 }
 
 /* A real-time signal that nobody uses, from the top: libraries take theirs from the bottom. */
@@ -158,8 +164,7 @@ int tmebox_install_handlers(void) {
     /* Who replaced handlers may have replaced this thread's alternate stack as well: faulthandler does both.
      */
     if (tmebox_thread != NULL && tmebox_give_signal_stack(tmebox_thread) < 0) {
-        PyErr_SetFromErrno(PyExc_OSError);
-        return -1;
+        return refused();
     }
     tmebox_handlers = HANDLERS_CURRENT;
     tmebox_guard_foreign_handlers(getpid() == (int)syscall(SYS_gettid));

@@ -1,5 +1,5 @@
 /* Mapping and copying host memory. Thin: what may be mapped where is decided in Python. */
-#include "newer.h"
+#include "fixed.h"
 #include "windows/window.h"
 
 #include <errno.h>
@@ -26,28 +26,17 @@ static bool sane(unsigned long long address, unsigned long long size_bytes) {
     return true;
 }
 
-bool tmebox_never_merge(void *start, size_t size_bytes) {
-    int result;
-    do {
-        result = madvise(start, size_bytes, MADV_UNMERGEABLE);
-    } while (result < 0 && errno == EINTR);
-    return result == 0 || errno == EINVAL; /* a kernel that merges nothing */
-}
-
 static PyObject *memory_reserve(PyObject *module, PyObject *args) {
     (void)module;
     unsigned long long address, size_bytes;
     if (!PyArg_ParseTuple(args, "KK:reserve", &address, &size_bytes) || !sane(address, size_bytes)) {
         return NULL;
     }
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (address != 0 ? MAP_FIXED_NOREPLACE : 0);
-    void *got = mmap((void *)address, size_bytes, PROT_NONE, flags, -1, 0);
-    if (got == MAP_FAILED) {
-        return fail();
+    void *got = (void *)address;
+    if (address == 0) {
+        got = mmap(NULL, size_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     }
-    if (address != 0 && got != (void *)address) { /* a kernel before 4.17 takes the address for a hint */
-        munmap(got, size_bytes);
-        errno = EEXIST;
+    if (got == MAP_FAILED || (address != 0 && !tmebox_map_free(got, size_bytes, PROT_NONE))) {
         return fail();
     }
     tmebox_never_merge(got, size_bytes);
@@ -60,20 +49,21 @@ int tmebox_map_zero(void *address, size_t size, int protection) {
     if ((uint64_t)(uintptr_t)address < TMEBOX_CODE_END && (uint64_t)(uintptr_t)address + size > TMEBOX_CODE_BASE) {
         atomic_fetch_add(&tmebox_texts_gone, 1);
     }
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-    if (mmap(address, size, protection, flags, -1, 0) != MAP_FAILED) {
-        tmebox_never_merge(address, size);
-        return 0;
+    /* Only a new mapping gives back what the system sets aside for memory that may be written, where it does so
+     * (vm.overcommit_memory=2). */
+    if (protection == PROT_NONE && tmebox_map_over(address, size, PROT_NONE)) {
+        uint64_t base;
+        bool in_window = tmebox_find_window((uintptr_t)address, &base) != NULL;
+        bool advised = in_window ? tmebox_keep_to_process(address, size) : tmebox_never_merge(address, size);
+        return advised || !in_window ? 0 : -1;
     }
-    /* Where the number of mappings is at its limit, those that are there can do: private ones without a file,
-     * whose pages come back as zeros. Protection first: zeros in a sandbox's text would be instructions, `add
-     * %al, (%rax)`, that nobody verified and that write anywhere. */
-    int error = errno;
-    if (mprotect(address, size, protection) == 0 && madvise(address, size, MADV_DONTNEED) == 0) {
-        return 0;
-    }
-    errno = error;
-    return -1;
+    /* Else those mappings do that are there: private ones without a file, whose pages come back as zeros. Protection
+     * first: zeros in a sandbox's text would be instructions, `add %al, (%rax)`, that nobody verified and that write
+     * anywhere. Memory that the host locks does not go before it is unlocked. */
+    bool zero = mprotect(address, size, protection) == 0 &&
+                (madvise(address, size, MADV_DONTNEED) == 0 ||
+                 (munlock(address, size) == 0 && madvise(address, size, MADV_DONTNEED) == 0));
+    return zero ? 0 : -1;
 }
 
 static PyObject *memory_map_zero(PyObject *module, PyObject *args) {

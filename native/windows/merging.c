@@ -5,6 +5,7 @@
  * A program that begins with it later has it for all mappings that there are. Telling the kernel of all of them again
  * would take it minutes: it looks at each page that there could be. So it is told of the part with the protected pages,
  * of each window that is in use. What a sandbox does before that is noticed is not prevented: docs/security.md. */
+#include "fixed.h"
 #include "windows/window.h"
 
 #include <sys/prctl.h>

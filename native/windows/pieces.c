@@ -1,5 +1,6 @@
 /* Pieces: the reservations that windows lie in. Readers are signal handlers, so a piece is published by
  * counting it, and nothing of it changes or goes away afterwards. */
+#include "fixed.h"
 #include "windows/window.h"
 
 #include <errno.h>
@@ -59,9 +60,7 @@ static char *map_piece(size_t size, bool userfault) {
         return start;
     }
     /* A core dump would look at every page there could be, for hours. */
-    bool advised = madvise(start, size, MADV_DONTFORK) == 0 && madvise(start, size, MADV_DONTDUMP) == 0 &&
-                   tmebox_never_merge(start, size);
-    int error = advised ? 0 : errno;
+    int error = tmebox_keep_to_process(start, size) ? 0 : errno;
     if (error == 0 && userfault) {
         error = tmebox_userfault_open_up(start, size, false);
         error = error != 0 ? error : be_one(start);
@@ -102,7 +101,7 @@ static PyObject *reserve_windows(PyObject *module, PyObject *args) {
         return NULL;
     }
     uint64_t base = ((uintptr_t)start + TMEBOX_GUARD + TMEBOX_WINDOW_SIZE - 1) & -TMEBOX_WINDOW_SIZE;
-    pieces[used] = (struct piece){base, count, windows, userfault, start, size_of_piece(count)};
+    pieces[used] = (struct piece){base, count, windows, userfault};
     atomic_store_explicit(&piece_count, used + 1, memory_order_release);
     return PyLong_FromUnsignedLongLong(base);
 }
@@ -121,15 +120,11 @@ bool tmebox_each_window(bool (*call)(struct window *window, uint64_t base, void 
     return good;
 }
 
-/* In a forked child, which has not got the pieces, or some of them where they were mapped anew. What was in
- * them stays the parent's; zeros take its place, so that a NumPy array from before the fork shows those and
- * nothing of the child's is ever mapped there. */
+/* In a forked child. The kernel has put zeros in the place of what the windows hold, so that a NumPy array from before
+ * the fork shows those. The child maps nothing there and unmaps nothing: other libraries ran before this, and what they
+ * mapped may lie where views of heaps were. */
 void tmebox_pieces_after_fork(void) {
-    uint32_t count = atomic_exchange(&piece_count, 0);
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-    for (uint32_t i = 0; i < count; i++) {
-        mmap(pieces[i].start, pieces[i].size_bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
-    }
+    atomic_store(&piece_count, 0);
 }
 
 PyMethodDef tmebox_piece_methods[] = {

@@ -180,7 +180,7 @@ int64_t tmebox_recycle(struct window *window, uint64_t base, uint32_t keep) {
         tmebox_view_parked(window);
     }
     uint32_t hot = hot_pages(window), elsewhere = run_pages(window);
-    if (keep == 0 || hot > keep) {
+    if (keep == 0 || hot > keep || window->broken) {
         return tmebox_empty(window, base) ? 0 : -1;
     }
     bool good = true;

@@ -4,7 +4,7 @@
  *
  * The pages come from another mapping of them and not from a descriptor, whose number may be another file's
  * by now, if the host closes descriptors that are not its own. */
-#include "newer.h"
+#include "fixed.h"
 #include "windows/window.h"
 
 #include <sys/mman.h>
@@ -42,7 +42,7 @@ static bool is_large(const struct span *span) {
     return span->end - span->start >= SHARED_AT_LEAST;
 }
 
-void tmebox_share(struct window *window, uint64_t base) {
+bool tmebox_share(struct window *window, uint64_t base) {
     const struct template *template = window->template;
     uint64_t data_end = TMEBOX_IMAGE_START + (uint64_t)template->pages * PAGE;
     for (uint32_t i = 0; template->shared && i < template->read_only_count && i < SHARED_SPANS; i++) {
@@ -52,13 +52,19 @@ void tmebox_share(struct window *window, uint64_t base) {
         }
         /* An old size of 0 makes a second mapping of shared pages. */
         void *from = (void *)(uintptr_t)(template->data + (span->start - TMEBOX_IMAGE_START));
-        void *to = (void *)(base + span->start);
-        if (mremap(from, 0, span->end - span->start, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to) {
-            window->shared |= 1U << i;
-        } else {
+        void *another = mremap(from, 0, span->end - span->start, MREMAP_MAYMOVE);
+        enum placed placed = AS_BEFORE;
+        if (another != MAP_FAILED) {
+            placed = tmebox_move_over(another, (void *)(base + span->start), span->end - span->start);
+        }
+        if (placed == AS_BEFORE) {
             tmebox_return_mappings(MAPPINGS_EACH);
+        } else {
+            window->shared |= 1U << i;
+            window->broken |= placed == NOTHING;
         }
     }
+    return !window->broken;
 }
 
 bool tmebox_is_shared(const struct window *window, uint32_t page) {
@@ -72,23 +78,22 @@ bool tmebox_is_shared(const struct window *window, uint32_t page) {
     return false;
 }
 
-bool tmebox_window_part_again(uint64_t address, size_t size_bytes, bool replace) {
+bool tmebox_window_part_again(uint64_t address, size_t size_bytes) {
     void *start = (void *)address;
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (replace ? MAP_FIXED : MAP_FIXED_NOREPLACE);
-    return mmap(start, size_bytes, PROT_NONE, flags, -1, 0) == start &&
-           madvise(start, size_bytes, MADV_DONTFORK) == 0 && madvise(start, size_bytes, MADV_DONTDUMP) == 0 &&
-           tmebox_never_merge(start, size_bytes) && tmebox_userfault_open_up(start, size_bytes, false) == 0;
+    return tmebox_map_over(start, size_bytes, PROT_NONE) && tmebox_keep_to_process(start, size_bytes) &&
+           tmebox_userfault_open_up(start, size_bytes, false) == 0;
 }
 
 bool tmebox_unshare(struct window *window, uint64_t base) {
     const struct template *template = window->template;
     for (; window->shared != 0; window->shared &= window->shared - 1) {
         const struct span *span = &template->read_only[__builtin_ctz(window->shared)];
-        if (!tmebox_window_part_again(base + span->start, span->end - span->start, true)) {
+        if (!tmebox_window_part_again(base + span->start, span->end - span->start)) {
             return false; /* the host has used up the mappings that a process may have */
         }
         tmebox_return_mappings(MAPPINGS_EACH);
     }
+    window->broken = false;
     return true;
 }
 
@@ -97,9 +102,7 @@ bool tmebox_blank_shared(const struct window *window, uint64_t base) {
     bool blank = true;
     for (uint32_t bits = window->shared; bits != 0; bits &= bits - 1) {
         const struct span *span = &template->read_only[__builtin_ctz(bits)];
-        int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-        blank &= mmap((void *)(base + span->start), span->end - span->start, PROT_READ, flags, -1, 0) !=
-                 MAP_FAILED;
+        blank &= tmebox_map_over((void *)(base + span->start), span->end - span->start, PROT_READ);
     }
     return blank;
 }

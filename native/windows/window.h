@@ -66,6 +66,7 @@ struct window {
     uint32_t upper_start, upper_end; /* heap and stack above the arena, if there is any: also where no template is */
     bool upper_stack; /* rsp stays in the upper half, where no shared heap may be */
     uint32_t shared;              /* bits: read-only spans that are mapped and not installed */
+    bool broken;                  /* some of these hold nothing: nobody may have it before it was emptied */
     _Atomic uint32_t next_page;   /* where the last chunk ended */
     _Atomic uint32_t last_count;  /* and its size */
     _Atomic uint32_t scattered;   /* faults that did not go on from there */
@@ -91,8 +92,6 @@ struct piece {
     uint64_t count;
     struct window *windows;
     bool userfault;
-    void *start; /* of the mapping, guards included */
-    size_t size_bytes;
 };
 
 extern PyTypeObject tmebox_template_type, tmebox_pin_type;
@@ -130,9 +129,6 @@ void tmebox_userfault_after_fork(void);
 
 /* -- hostmemory.c ------------------------------------------------------------------------------------- */
 int tmebox_map_zero(void *address, size_t size, int protection); /* -1 with errno set */
-/* The kernel merges these pages with no others, until the host asks for it anew. False with errno set: it takes a
- * mapping, of which there is none left. */
-bool tmebox_never_merge(void *start, size_t size_bytes);
 /* Counts up before a text goes: as long as it stays the same, what was in the code region is there, unchanged. */
 extern _Atomic uint64_t tmebox_texts_gone;
 extern uint64_t tmebox_processor; /* PROCESSOR_... bits, for the control pages of windows to come */
@@ -186,8 +182,9 @@ struct span tmebox_upper_part(const struct template *template);
 const unsigned char *tmebox_first_contents(const struct template *template, uint32_t page);
 
 /* -- share.c ------------------------------------------------------------------------------------------ */
-/* For a window that has a template and nothing present yet. */
-void tmebox_share(struct window *window, uint64_t base);
+/* For a window that has a template and nothing present yet. False: a part of it was lost, for want of memory: it is to be
+ * emptied before anybody has it. */
+bool tmebox_share(struct window *window, uint64_t base);
 /* False: not all of it, for want of a mapping; to be tried again. */
 bool tmebox_unshare(struct window *window, uint64_t base);
 /* Zeros instead, at once, since others may be looking; until it is unshared. */
@@ -199,9 +196,8 @@ bool tmebox_take_mappings(uint32_t count, bool for_heap);
 void tmebox_return_mappings(uint32_t count);
 /* How many there may be where a shared heap's view is made. */
 void tmebox_allow_mappings(uint32_t most);
-/* What was mapped over a part of a window goes: that is an empty part of its piece again. `replace`: else only where
- * nothing is mapped. False: not at the moment. */
-bool tmebox_window_part_again(uint64_t address, size_t size_bytes, bool replace);
+/* What was mapped over a part of a window goes: that is an empty part of its piece again. False: not at the moment. */
+bool tmebox_window_part_again(uint64_t address, size_t size_bytes);
 /* Handed over by heap/: the window with a view goes out of use, or is kept for another owner. False: not at the
  * moment. */
 extern bool (*tmebox_view_ended)(struct window *window);

@@ -79,7 +79,9 @@ static PyObject *window_start(PyObject *module, PyObject *args) {
         window->upper_stack = tmebox_has_upper_stack(template);
         window->read_only_end = template->read_only_end;
         window->template = (struct template *)Py_NewRef(template);
-        tmebox_share(window, base);
+        if (!tmebox_share(window, base)) {
+            return out_of_memory();
+        }
     }
     if (!tmebox_unmerge(window, base)) {
         return out_of_memory();

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -170,3 +172,31 @@ def test_threads_are_told_as_they_stood_whatever_finalizers_do(forked: Forked, w
         return told == expected, not any(statuses)
 
     assert forked(child).result() == (True, True)
+
+
+def test_a_prototype_that_another_thread_asks_for_holds_up_no_child(
+    module: tmebox.Module, forked: Forked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent, prototypes = os.getpid(), sys.modules["tmebox.modulefile.prototypes"]
+    called = prototypes.called
+    data = module.to_bytes()
+
+    def hold_up(begun: threading.Event, end: threading.Event) -> None:
+        def slowly(name: str) -> str:
+            if os.getpid() == parent:
+                begun.set()
+                end.wait()
+            return str(called(name))
+
+        monkeypatch.setattr(prototypes, "called", slowly)
+        prototype = module.exports["add"]
+        assert prototype is not None
+        str(dataclasses.replace(prototype))
+
+    def child() -> int:
+        with tmebox.Sandbox(tmebox.Module.from_bytes(data)) as own:
+            return len(str(own.module.exports["length"])) and int(own.add(1, 2))
+
+    with elsewhere(hold_up):
+        outcome = forked(child, timeout_s=10)
+    assert outcome.result() == 3

@@ -7,12 +7,12 @@ others are spelled out.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
 from tmebox.demangle import called
 from tmebox.errors import ModuleError
+from tmebox.once import once
 from tmebox.shown import printable
 
 
@@ -206,7 +206,7 @@ class Prototype:
     def __str__(self) -> str:
         return self._shown
 
-    @cached_property
+    @once
     def _shown(self) -> str:
         """Each sandbox asks for it, for each of its imports."""
         inside = [

@@ -23,6 +23,7 @@ from tmebox.memory.backends.tmemk import Tmemk
 from tmebox.memory.shortage import limit_met
 from tmebox.memory.templates import Template
 from tmebox.memory.windows import WINDOWS
+from tmebox.runtime import core as _core  # noqa: F401 told which errors it raises, before any heap is made
 from tmebox.runtime import side
 from tmebox.runtime.heap_picture import MOST_ROWS, HeapPicture, rows_of
 from tmebox.runtime.host_pointers import require_none
@@ -129,6 +130,7 @@ class SharedHeap(Shown, _native.Heap):
         if backend not in BACKENDS:
             raise ValueError(f"backend={backend!r}: write {' or '.join(map(repr, BACKENDS))}")
         side.install()
+        _native.ensure_handlers()  # also copies by the host may find no page
         pages = -(-size_bytes // abi.PAGE_SIZE)
         shows = views and BACKENDS[backend]().views()
         if machine is not None and backend != "model":

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property
 from itertools import islice
 from typing import Any, Final
 
 import numpy as np
 from iced_x86 import Decoder
 
+from tmebox.once import once
 from tmebox.verify.bases import Table
 from tmebox.verify.decoded import Field
 from tmebox.verify.forms import Form, classify
@@ -156,7 +156,7 @@ class Block:
             last = last[stepping.can_be(step, last - before)]
         return last
 
-    @cached_property
+    @once
     def _numbers_at(self) -> np.ndarray[Any, np.dtype[np.int32]]:
         """The number of 4 bytes that begins at each place of `code`, whatever is there."""
         numbers: np.ndarray[Any, np.dtype[np.int32]]
@@ -171,7 +171,7 @@ class Block:
                 if steps.issuperset(sequence):
                     yield sequence
 
-    @cached_property
+    @once
     def _stepping(self) -> _Stepping:
         return _Stepping(self.forms, self.kinds)
 
