@@ -101,7 +101,7 @@ static PyObject *reserve_windows(PyObject *module, PyObject *args) {
         return NULL;
     }
     uint64_t base = ((uintptr_t)start + TMEBOX_GUARD + TMEBOX_WINDOW_SIZE - 1) & -TMEBOX_WINDOW_SIZE;
-    pieces[used] = (struct piece){base, count, windows, userfault};
+    pieces[used] = (struct piece){base, count, windows, userfault, start, size_of_piece(count)};
     atomic_store_explicit(&piece_count, used + 1, memory_order_release);
     return PyLong_FromUnsignedLongLong(base);
 }

@@ -92,6 +92,8 @@ struct piece {
     uint64_t count;
     struct window *windows;
     bool userfault;
+    void *start; /* of the mapping, guards included */
+    size_t size_bytes;
 };
 
 extern PyTypeObject tmebox_template_type, tmebox_pin_type;
