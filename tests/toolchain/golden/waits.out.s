@@ -123,11 +123,9 @@ scaled:
 	.size	scaled, .-scaled
 	.type	far,@function
 far:
-	.p2align	6, , 24
+	.p2align	6, , 13
 .Lfar:
-	leal	symbol(%rax), %r11d
-	movq	%gs:0x4010000, %r10
-	movq	(%r10,%r11), %rax
+	movq	%gs:symbol(%eax), %rax
 	testq	%rax, %rax
 	jne	.Lfar
 	retq
