@@ -1,7 +1,7 @@
 """The native C++ library: the same sources as the sandboxed one's, for the same C library, not instrumented.
 
 Only what a sandbox replaces is the compiler package's own: how registers are saved and restored by the
-unwinder, and how std::terminate ends. `native/process.c` has what they ask of a process.
+unwinder, what a thread has of exceptions, and how std::terminate ends. `native/process.c` has what they ask of a process.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ def sources() -> list[Source]:
     found = [source for source in cxx_sources.sources() if not source.name.startswith("cxx/")]
     library = clang.toolchain_dir() / "lib"
     like = {source.name.partition("/")[0]: source for source in found}
-    message = library / "libcxxabi" / "src" / "abort_message.cpp"
-    found.append(replace(like["libcxxabi"], name="libcxxabi/abort_message", path=message))
+    for stem in ("abort_message", "cxa_exception_storage"):
+        path = library / "libcxxabi" / "src" / f"{stem}.cpp"
+        found.append(replace(like["libcxxabi"], name=f"libcxxabi/{stem}", path=path))
     for stem in ("UnwindRegistersSave", "UnwindRegistersRestore"):
         path = library / "libunwind" / "src" / f"{stem}.S"
         found.append(Source(f"libunwind/{stem}", path, ("-target", clang.TARGET)))
