@@ -15,6 +15,7 @@ from typer.main import get_command
 
 import tmebox
 from tests.cli.command_line import TIME_LIMIT_S, environment
+from tests.python.building import why_not
 from tmebox.cli.app import app
 from tmebox.modulefile import codec
 from tmebox.unread import EXIT_UNREAD
@@ -196,6 +197,8 @@ SHOWN = {"ascii": "\\u4e2d", "latin-1": "\xe9\\u4e2d", "ascii:replace": "?", "ut
 )
 def test_no_character_that_an_encoding_lacks_ends_a_command(tool: str, encoding: str, named: Path) -> None:
     """Programs print them, and module files have them for names."""
+    if tool in ("python", "prompt") and (reason := why_not()) is not None:
+        pytest.skip(reason)
     commands: dict[str, list[object]] = {
         "python": ["-m", "tmebox", "python", "-c", "print('\u00e9\u4e2d', chr(0x1F600))"],
         "prompt": ["-m", "tmebox", "python", "-i"],
