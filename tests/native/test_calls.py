@@ -255,7 +255,7 @@ def test_an_instance_that_was_never_initialised_refuses_calls() -> None:
 
 def test_an_instance_that_was_never_initialised_has_no_memory() -> None:
     """Offsets in its window would be addresses of the host's."""
-    address = 0x1000_0000  # below the code region
+    address = _native.reserve(0x1000_0000, abi.PAGE_SIZE)  # below the code region
     _native.map_zero(address, abi.PAGE_SIZE, _native.PROT_READ | _native.PROT_WRITE)
     _native.write(address, b"of host")
     empty = _native.Instance.__new__(_native.Instance)
