@@ -55,7 +55,7 @@ def test_short_work_shows_nothing_and_leaves_no_thread(
     with caplog.at_level(logging.INFO), progress.shown("compile", silent_s=3600) as report:
         report("link", 0, 1)
     assert screen.getvalue() == "" and not caplog.records
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
 
 
 def test_without_a_terminal_the_log_tells(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ def attack(source: str, tmp_path: Path) -> str:
     assert SECRET not in shown and "root:" not in shown and "uid=" not in shown
     assert time.monotonic() - started < 20
     assert os.listdir(tmp_path) == [] and os.getcwd() == str(tmp_path)
-    assert threading.active_count() == threads and len(os.listdir("/proc/self/fd")) <= files + 1
+    assert threading.active_count() <= threads and len(os.listdir("/proc/self/fd")) <= files + 1
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
     assert grown < ALLOWED_HOST_BYTES, f"the host grew by {grown:,} bytes"
     with Python() as fresh:

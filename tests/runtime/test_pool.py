@@ -412,7 +412,7 @@ def test_what_a_task_calls_when_it_is_done_may_close_its_pool(module: tmebox.Mod
 
 def test_nothing_is_left_of_a_pool(module: tmebox.Module) -> None:
     gc.collect()
-    before = (WINDOWS.live, threading.active_count(), descriptors.settled_count())
+    before, threads = (WINDOWS.live, descriptors.settled_count()), threading.active_count()
     for closes in (True, False):
         pool = tmebox.SandboxPool(module, threads=3)
         assert sum(pool.map("square", range(50))) == sum(n * n for n in range(50))
@@ -422,9 +422,10 @@ def test_nothing_is_left_of_a_pool(module: tmebox.Module) -> None:
         del pool
     gc.collect()
     deadline = time.monotonic() + 10
-    while threading.active_count() > before[1] and time.monotonic() < deadline:
+    while threading.active_count() > threads and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert (WINDOWS.live, threading.active_count(), descriptors.count()) == before
+    assert (WINDOWS.live, descriptors.count()) == before
+    assert threading.active_count() <= threads  # others' may have ended meanwhile
 
 
 def test_a_forked_child_cannot_use_the_parents_pool_and_can_make_its_own(
