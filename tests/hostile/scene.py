@@ -169,7 +169,8 @@ class Witness:
         # Stack accesses near the window's start may touch the guard in front, never what is before it.
         self._canaries = {address: os.urandom(abi.MIB) for address in (behind, front)}
         for address, data in self._canaries.items():
-            _native.map_zero(address, len(data), _native.PROT_NONE)  # a mapping of its own, without a userfaultfd
+            # First a mapping of its own, without a userfaultfd.
+            _native.map_zero(address, len(data), _native.PROT_NONE)
             _native.map_zero(address, len(data), _native.PROT_READ | _native.PROT_WRITE)
             _native.write(address, data)
         self._secret = host_secret()
