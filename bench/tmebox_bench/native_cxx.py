@@ -1,8 +1,8 @@
 """The native C++ library: the same sources as the sandboxed one's, for the same C library, not instrumented.
 
 Only what a sandbox replaces is the compiler package's own: how registers are saved and restored by the
-unwinder, what a thread has of exceptions, and how std::terminate ends. `native/process.c` has what they ask of
-a process.
+unwinder, what a thread has of exceptions, and how std::terminate ends. `native/process.c` has what they ask
+of a process.
 """
 
 from __future__ import annotations
