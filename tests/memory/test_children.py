@@ -6,9 +6,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import mmap
-import os
 import resource
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +17,7 @@ import pytest
 import tmebox
 from tests.forked import ChildOutcome
 from tests.heap.conftest import TOUCH_C
+from tests.memory.preloading import environment_with
 from tests.memory.windows import PAGE
 from tmebox.memory.windows import WINDOWS
 
@@ -132,13 +131,8 @@ os._exit(0 if good and intact() else 1)
 
 @pytest.mark.parametrize("substrate", ["userfault", "plain"])
 def test_what_other_libraries_map_in_the_child_stays(substrate: str, tmp_path: Path) -> None:
-    compiler = next(filter(shutil.which, ("cc", "gcc", "clang")), None)
-    if compiler is None:
-        pytest.skip("no C compiler")
-    library, source = tmp_path / "early.so", Path(__file__).with_name("early_child.c")
-    subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-pthread", "-o", library, source], check=True)
-    environment = {**os.environ, "TMEBOX_SUBSTRATE": substrate, "LD_PRELOAD": str(library)}
-    command = [sys.executable, "-c", EARLY, str(library)]
+    environment = environment_with("early_child.c", substrate, tmp_path)
+    command = [sys.executable, "-c", EARLY, environment["LD_PRELOAD"]]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if substrate == "userfault" and "no room for windows" in done.stderr:
         pytest.skip("no userfaultfd")

@@ -3,9 +3,7 @@ sandbox's reach."""
 
 from __future__ import annotations
 
-import os
 import resource
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +15,7 @@ import tmebox
 from tests.forked import ChildOutcome
 from tests.heap.conftest import TOUCH_C
 from tests.memory.fixed_mappings import CONSTANTS_C
+from tests.memory.preloading import environment_with
 from tests.memory.refused_ioctls import refuse
 from tests.memory.windows import PAGE, gaps
 
@@ -27,13 +26,8 @@ PAGES = 300
 
 @pytest.mark.parametrize("substrate", ["userfault", "plain"])
 def test_a_mapping_that_fails_after_it_unmapped_leaves_no_hole(substrate: str, tmp_path: Path) -> None:
-    compiler = next(filter(shutil.which, ("cc", "gcc", "clang")), None)
-    if compiler is None:
-        pytest.skip("no C compiler")
-    library, source = tmp_path / "failing.so", Path(__file__).with_name("failing_maps.c")
-    subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-o", library, source], check=True)
-    environment = {**os.environ, "TMEBOX_SUBSTRATE": substrate, "LD_PRELOAD": str(library)}
-    command = [sys.executable, "-m", "tests.memory.fixed_mappings", str(library)]
+    environment = environment_with("failing_maps.c", substrate, tmp_path)
+    command = [sys.executable, "-m", "tests.memory.fixed_mappings", environment["LD_PRELOAD"]]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     if substrate == "userfault" and "no room for windows" in done.stderr:
         pytest.skip("no userfaultfd")

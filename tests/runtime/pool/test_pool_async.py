@@ -6,25 +6,13 @@ import asyncio
 import contextvars
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import wraps
 from typing import Any
 
 import pytest
 
 import tmebox
-from tests.runtime.pool_source import POOL_C
-
-
-@pytest.fixture(scope="module")
-def module() -> tmebox.Module:
-    return tmebox.compile(source_text=POOL_C)
-
-
-@pytest.fixture
-def pool(module: tmebox.Module) -> Iterator[tmebox.SandboxPool]:
-    with tmebox.SandboxPool(module, size=2, threads=2, timeout=5.0) as pool:
-        yield pool
 
 
 def in_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
