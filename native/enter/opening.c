@@ -208,7 +208,7 @@ static struct known_file *look_up(struct guest_descriptors *all, const char *pat
 }
 
 static bool open_beneath(struct guest_descriptors *all, const char *path, int64_t flags, int64_t *result) {
-    const char *rest;
+    const char *rest = NULL;
     const struct guest_grant *grant = find_grant(all, path, &rest);
     int64_t number;
     struct guest_descriptor *row = tmebox_guest_new_row(all, &number);

@@ -27,7 +27,7 @@
 #define TICK_LIMITS_NS (1 * MS)          /* while calls with a time limit run */
 #define TICK_SIGNALS_NS WATCHDOG_TICK_NS /* while only the main thread's calls must stay interruptible */
 #define DOZE_NS (10 * MS)                /* while calls run on that it has seen twice */
-#define SCAN_NS (20 * MS)                /* between looks at other people's signal handlers */
+#define SCAN_NS (20 * MS)                /* between looks at other people's signal handlers, and at merging */
 #define REST_NS (100 * MS)               /* while such calls have no end that must be kept, and nobody else is there */
 #define DOZES 3                          /* one after the other before it rests */
 #define IDLE_NS (100 * MS)               /* without any call until it sleeps */
@@ -178,10 +178,9 @@ static void doze(uint64_t longest_ns) {
     atomic_store(&tmebox_watchdog_state, WATCHDOG_AWAKE);
 }
 
-/* Other people's handlers come and go, and the host may have begun to have pages merged. What needs Python's handlers to
- * stand still is left to the main thread's next poll, what needs the GIL to the next call. */
+/* Other people's handlers come and go. What needs Python's handlers to stand still is left to the main thread's next poll,
+ * what needs the GIL to the next call. */
 static void scan(bool main_inside) {
-    tmebox_look_for_merging();
     if (tmebox_handlers == HANDLERS_CURRENT && !tmebox_handlers_current()) {
         int current = HANDLERS_CURRENT;
         atomic_compare_exchange_strong(&tmebox_handlers, &current, HANDLERS_STALE);
@@ -214,6 +213,7 @@ static void rest(void) {
             break;
         }
         if (wait_in(WATCHDOG_RESTING, &longest)) {
+            tmebox_look_for_merging();
             scan(sight.main);
         }
     }
@@ -239,9 +239,12 @@ static void *watch(void *unused) {
         now += elapsed < LONGEST_STEP_NS ? elapsed : LONGEST_STEP_NS;
         atomic_store_explicit(&tmebox_watchdog_clock_ns, now, memory_order_release);
         struct sight sight = look(now);
-        if (sight.inside && now >= scan_ns) {
+        if (now >= scan_ns) {
             scan_ns = now + SCAN_NS;
-            scan(sight.main);
+            tmebox_look_for_merging(); /* while it sleeps, who begins a call does */
+            if (sight.inside) {
+                scan(sight.main);
+            }
         }
         if (sight.inside || sight.moving) {
             active_ns = now;

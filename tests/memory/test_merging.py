@@ -8,6 +8,8 @@ import errno
 import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,7 +110,7 @@ def test_nothing_of_a_sandbox_is_merged_where_the_host_merges(substrate: str) ->
 
 @needs_merging
 @needs_userfault
-@pytest.mark.parametrize("then", ["start", "reset", "call"])
+@pytest.mark.parametrize("then", ["start", "reset", "long call", "first call", "a thread's first call"])
 def test_what_is_read_only_is_not_merged_where_the_host_begins_later(forked: Forked, then: str) -> None:
     module()
 
@@ -116,15 +118,22 @@ def test_what_is_read_only_is_not_merged_where_the_host_begins_later(forked: For
         boxes = [sandbox() for _ in range(3)]
         for box in boxes:
             assert box.look(abi.CONTROL_PAGE, 64) and box.look(box.where_constant(), 64)
+        other = ctypes.create_string_buffer(1 << 24)
         begin_to_merge()
-        before = all(merged(box.base + abi.CONTROL_PAGE) for box in boxes)
         if then == "start":
             boxes.pop().close()
             boxes.append(sandbox())
         elif then == "reset":
             boxes[0].reset()
-        else:
+        elif then == "first call":
+            time.sleep(0.3)  # the watchdog sleeps, or has looked
             boxes[0].dig(10, 0)
+        elif then == "a thread's first call":
+            time.sleep(0.3)
+            thread = threading.Thread(target=boxes[0].dig, args=(10, 0))
+            thread.start()
+            thread.join()
+        else:
             while merged(boxes[0].base + abi.CONTROL_PAGE):
                 boxes[0].look(boxes[0].where_room(), 64 << 20)
         read_only = (abi.CONTROL_PAGE, boxes[0].where_constant())
@@ -135,7 +144,7 @@ def test_what_is_read_only_is_not_merged_where_the_host_begins_later(forked: For
                 with pytest.raises(tmebox.MemoryFault):
                     box.fill(place, 1, 1)
                 box.reset()
-        return before, after, sandbox().add(3, 4) == 7
+        return merged(ctypes.addressof(other) + (1 << 20)), after, sandbox().add(3, 4) == 7
 
     assert forked(child).result() == (True, False, True)
 
