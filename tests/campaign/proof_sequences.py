@@ -197,27 +197,34 @@ def table_jumps(base: str) -> Iterator[Unit]:
 
 
 def _table_jump(base: str, sequence: sequences.Steps) -> Iterator[Claim]:
-    """What is read is an entry of the tables, given what `check_tables` sees to: `tables_fit`."""
-    name = next(name for name in GENERAL if sequence[0] == tablejumps.bound(name))
+    """What is read is an entry of the tables, given what `tables_everywhere` sees to: `tables_fit`."""
+    name = next(name for name in GENERAL if sequence[0] in tablejumps.bounds(name))
     state = State.fresh()
     index, most = state.registers[name], z3.BitVec("most", 64)
+    half = z3.ZeroExt(32, z3.Extract(31, 0, index))
     ways = product(_options(sequence[0], name, base), _options(sequence[1], name, base))
     for compare, above in ways:
         run(state, Step(decoded_of(compare), immediate=most))
         yield Claim(
             f"{base} {compare.hex(' ')}; {above.hex(' ')}: the index is not above the bound",
             (not_taken(state, Step.of(above)), most >= 0, most < 1 << 31),
-            z3.And(z3.ULE(index, most), index == state.registers[name]),
+            z3.And(z3.ULE(half, most), index == state.registers[name]),
         )
     jump = Step(decoded_of(table_jump(name)), displacement=z3.BitVec("table", 64))
     if sequence[2] not in classify(jump.decoded.encoding, TABLES[base]).steps:
         raise ValueError(f"{jump.decoded.encoding.hex(' ')} is not {sequence[2]!r}")
-    place = jump.displacement + index * abi.TABLE_ENTRY
+    place = jump.displacement + half * abi.TABLE_ENTRY
     run(state, jump)
     yield Claim(
         f"{base} {sequence[-1]}: what is read in the code region is where it seems to be",
-        (z3.ULT(index, 1 << 31), z3.ULT(place, abi.CODE_END)),
+        (z3.ULT(half, 1 << 31), z3.ULT(place, abi.CODE_END)),
         state.accesses[-1].address == place,
+    )
+    bits = z3.BitVec("bits", 64)
+    yield Claim(
+        f"{base} {sequence[-1]}: of an index of so many bits the half is no more",
+        (z3.ULE(bits, 32), z3.ULT(index, z3.BitVecVal(1, 64) << bits)),
+        z3.And(half == index, z3.ULE(half, (z3.BitVecVal(1, 64) << bits) - 1)),
     )
     yield _is_entry()
 
@@ -241,7 +248,7 @@ def table_jump(name: str) -> bytes:
 
 def tables_fit(first: Any, most: Any, length: Any) -> Any:
     """What the verifier asks of a bound and a table, `first` bytes into the text's tables: as in
-    `check_tables`.
+    `tables_everywhere`.
 
     A test compares this with what `verify` accepts.
     """

@@ -40,6 +40,10 @@ def anything(_: Any, __: Any, indexes: Any) -> Any:
     return np.ones(len(indexes), bool)
 
 
+def no_bits(_: Any, __: Any, ___: Any, positions: Any, ____: Any) -> Any:
+    return np.zeros(len(positions), np.uint8)
+
+
 DEFECTS: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
     "writes through rsp": (depth.Depths, "writes", nothing, "touches a live return address"),
     "control that runs into a place": (depth.Depths, "runs", nothing, ""),
@@ -51,6 +55,7 @@ DEFECTS: dict[str, tuple[Any, str, Callable[..., Any], str]] = {
     "neighbours of claims": (facts_everywhere, "_ask_for_neighbours", nothing, "an access at"),
     "branches to claims": (facts_everywhere, "_ask_for_branches", nothing, "an access at"),
     "tables that lead to claims": (facts_everywhere, "_ask_for_table_jumps", nothing, "an access at"),
+    "indexes of tables": (facts_everywhere.Text, "known", no_bits, "it reads entry"),
     "branches into sequences": (_Walk, "target_refusal", no_refusal, ""),
     "the steps of sequences": (reading._Stepping, "can_be", anything, ""),
 }
@@ -74,8 +79,8 @@ def test_it_finds_what_the_verifier_does_not_ask(name: str, monkeypatch: pytest.
 WALKED = frozenset(
     {
         *ENDS, *CALLS, *BRANCHES, "push", "pop", "move rsp", "store", "load", "truncate", "check function",
-        "check label", "keep target", "compare", "set", "load base", "move perhaps", "exchange and add",
-        "access", "nop", "longjmp", "another text",
+        "check label", "keep target", "compare", "compare half", "set", "load base", "move perhaps",
+        "exchange and add", "access", "nop", "longjmp", "another text",
     }
 )  # fmt: skip
 
@@ -114,8 +119,9 @@ NAMES = {
     "nop": "nop", "stop": "hlt ud2", "return": "ret", "call": "call", "gate call": "call", "jump": "jmp",
     "gate jump": "jmp", "loop": "loop", "truncate": "mov", "check function": "test", "check label": "cmp",
     "unless found": "je jne", "call of register": "call", "jump to register": "jmp", "keep target": "mov",
-    "jump to slot": "jmp", "compare": "cmp", "unless in bounds": "ja", "table": "jmp", "load base": "mov",
-    "set": "mov movzx shr and", "move perhaps": "cmove", "exchange and add": "xadd", "access": "mov",
+    "jump to slot": "jmp", "compare": "cmp", "compare half": "cmp", "unless in bounds": "ja", "table": "jmp",
+    "load base": "mov", "set": "mov movzx shr and", "move perhaps": "cmove", "exchange and add": "xadd",
+    "access": "mov",
 }  # fmt: skip
 """By the item's kind; a branch may be any."""
 

@@ -230,14 +230,19 @@ def compare(register: int, number: int) -> Item:
                 number=number)  # fmt: skip
 
 
+def compare_half(register: int, number: int) -> Item:
+    return Item("compare half", _registers(b"\x83", False, 7, register) + little(number, 1), 0, register,
+                number=number)  # fmt: skip
+
+
 def unless_in_bounds() -> Item:
     return Item("unless in bounds", b"\x0f\x87" + bytes(4), 4, is_inside=True)
 
 
-def jump_through_table(register: int, first: int) -> Item:
+def jump_through_table(register: int, first: int, *, is_inside: bool) -> Item:
     """From which of the tables' entries on it reads."""
     encoding = b"\x67" + _rex(False, index=register) + bytes([0xFF, 0x24, 0xC5 | (register & 7) << 3])
-    return Item("table", encoding + bytes(4), 4, register, number=first, is_inside=True)
+    return Item("table", encoding + bytes(4), 4, register, number=first, is_inside=is_inside)
 
 
 # -- registers and accesses --------------------------------------------------------------------------------

@@ -132,6 +132,8 @@ class Machine:
                 self.condition = self.finds_nothing(item)
             case "compare":
                 self.condition = self.registers[item.register] > item.number
+            case "compare half":
+                self.condition = self.registers[item.register] & LOW_32 > item.number
             case "keep target":
                 place = self.rsp + abi.SPILL_TARGET
                 self.write(place, SLOT)

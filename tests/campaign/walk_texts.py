@@ -187,11 +187,16 @@ class _Author:
         register = self.rng.choice(others) if self.rng.random() < 0.7 else self.one()
         if self.rng.random() < 0.7:
             self.add(make.mask(register, 3))
+        first = self.rng.choice((0, 0, 0, 1))
+        if self.rng.random() < 0.3:
+            self.add(make.jump_through_table(register, first, is_inside=False))
+            return
         bounded = self._mostly(register)
+        compare = self.rng.choice((make.compare, make.compare_half))
         self.add(
-            make.compare(bounded, self.rng.choice((0, 1, 3, 3))),
+            compare(bounded, self.rng.choice((0, 1, 3, 3))),
             make.unless_in_bounds(),
-            make.jump_through_table(register, self.rng.choice((0, 0, 0, 1))),
+            make.jump_through_table(register, first, is_inside=True),
         )
 
     # Registers.

@@ -71,7 +71,7 @@ USABLE = {
 def test_a_table_of_labels_is_behind_the_code_and_nowhere_else(name: str) -> None:
     text = instrumented(RODATA + USABLE[name])
     assert BY_TABLE in text
-    assert "cmpq\t$1, %rax" in text
+    assert f"\tandl\t$1, %eax\n\t{BY_TABLE}" in text
     assert moved(text) == [".La", ".Lb"]
     assert not [line for line in constants(text) if ".La," in line or ".Lb" in line]
 
@@ -174,10 +174,61 @@ def test_without_isolation_of_control_tables_stay() -> None:
     assert len(constants(text)) == 1
 
 
-def test_with_the_base_in_r15_tables_are_the_same() -> None:
-    text = instrumented(f"{RODATA}.Ltable: .quad .La, .Lb", base="r15")
+def test_with_the_base_in_r15_tables_are_the_same_and_indexes_are_compared() -> None:
+    text = instrumented(f"{RODATA}.Ltable: .quad .La, .Lb, .La", base="r15")
+    assert re.search(f"\tcmpq\t\\$2, %rax\n\tja\t\\S+\n\t{re.escape(BY_TABLE)}", text)
+    assert moved(text) == [".La", ".Lb", ".La"]
+
+
+def test_a_table_is_filled_up_for_every_index_of_its_bits() -> None:
+    text = instrumented(f"{RODATA}.Ltable: .quad .La, .Lb, .La, .Lb, .Lb")
+    assert f"\tandl\t$7, %eax\n\t{BY_TABLE}" in text
+    assert moved(text) == [".La", ".Lb", ".La", *[".Lb"] * 5]
+
+
+BOUNDED = {
+    "compared": ("cmpl $1, %eax\n ja .Lb", "gs"),
+    "compared-with-less": ("cmpl $0, %eax\n ja .Lb", "gs"),
+    "compared-whole": ("cmpq $0x1, %rax\n ja .Lb", "gs"),
+    "compared-in-r15": ("cmpl $1, %eax\n ja .Lb", "r15"),
+    "with-places-between": ("cmpl $1, %eax\n .loc 1 2 3\n ja .Lb\n.Ltmp7:\n .loc 1 2 3", "gs"),
+    "known": ("andl $1, %eax", "gs"),
+    "known-and-something-between": ("shrl $31, %eax\n movl %edx, 8(%rdi)\n.Ltmp7:", "gs"),
+}
+UNBOUNDED = {
+    "compared-with-more": ("cmpl $2, %eax\n ja .Lb", "gs"),
+    "compared-with-a-negative-number": ("cmpl $-1, %eax\n ja .Lb", "gs"),
+    "another-register": ("cmpl $1, %ecx\n ja .Lb", "gs"),
+    "with-a-sign": ("cmpl $1, %eax\n jg .Lb", "gs"),
+    "something-between": ("cmpl $1, %eax\n ja .Lb\n movl %ecx, %edx", "gs"),
+    "before-the-branch": ("cmpl $1, %eax\n movl %ecx, %edx\n ja .Lb", "gs"),
+    "somebody-arrives": ("jmp .Lc\n cmpl $1, %eax\n ja .Lb\n.Lc:", "gs"),
+    "somebody-arrives-at-the-branch": ("jmp .Lc\n cmpl $1, %eax\n.Lc: ja .Lb", "gs"),
+    "known-to-be-more": ("andl $3, %eax", "gs"),
+    "known-in-r15": ("andl $1, %eax", "r15"),
+    "known-of-another": ("andl $1, %ecx", "gs"),
+    "known-once": ("andl $1, %eax\n incl %eax", "gs"),
+    "known-here-only": ("jmp .Lc\n andl $1, %eax\n.Lc:", "gs"),
+}
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_an_index_that_is_bounded_already_is_used_as_it_is(name: str) -> None:
+    before, base = BOUNDED[name]
+    code = CODE.replace("\tjmpq", f'\t.file 1 "t.c"\n{before}\n\tjmpq')
+    text = instrumented(f"{RODATA}.Ltable: .quad .La, .Lb", code, base=base)
+    assert len(re.findall(r"\n\t(?:cmp[lq]|andl)\t\$[^%]*, %[er]ax", text)) == ("shrl" not in before)
     assert BY_TABLE in text
-    assert moved(text) == [".La", ".Lb"]
+
+
+@pytest.mark.parametrize("name", UNBOUNDED)
+def test_any_other_index_is_bounded_first(name: str) -> None:
+    before, base = UNBOUNDED[name]
+    code = CODE.replace("\tjmpq", f"{before}\n\tjmpq")
+    text = instrumented(f"{RODATA}.Ltable: .quad .La, .Lb", code, base=base)
+    bound = r"cmpq\t\$1, %rax\n\tja\t\S+" if base == "r15" else r"andl\t\$1, %eax"
+    assert re.search(rf"\t{bound}\n\t{re.escape(BY_TABLE)}", text) or name == "known-to-be-more"
+    assert moved(text) == ([".La", ".Lb", ".Lb", ".Lb"] if name == "known-to-be-more" else [".La", ".Lb"])
 
 
 def test_flags_over_a_jump_through_a_table_are_refused() -> None:
@@ -208,7 +259,7 @@ def entries(module: ModuleFile) -> list[int]:
 def test_switches_work_at_every_level(optimize: Optimization, has_table: bool) -> None:
     module = tmebox.compile(source_text=SWITCH, optimize=optimize)
     verified(module.file)
-    assert (module.file.table_entries, len(module.file.labels)) == ((12, 0) if has_table else (0, 12))
+    assert (module.file.table_entries, len(module.file.labels)) == ((16, 0) if has_table else (0, 12))
     assert called(module) == EXPECTED
 
 
@@ -236,14 +287,14 @@ def test_entries_are_addresses_of_instructions_and_move_with_the_text() -> None:
 
 def test_a_function_that_is_dropped_takes_its_table_with_it() -> None:
     text = f"{SWITCH} {SWITCH.replace(' f(', ' g(').replace('+', '-')}"
-    assert compile_text(text).table_entries == 24
-    assert compile_text(text, exports=("f",)).table_entries == 12
+    assert compile_text(text).table_entries == 32
+    assert compile_text(text, exports=("f",)).table_entries == 16
     assert compile_text(text + " int h(void) { return 1; }", exports=("h",)).table_entries == 0
 
 
 def test_tables_of_several_files_lie_behind_all_their_code() -> None:
     module = verified(compile_text(SWITCH, SWITCH.replace(" f(", " g(")))
-    assert module.table_entries == 24
+    assert module.table_entries == 32
     assert len(set(entries(module))) == 24
     assert max(entries(module)) < module.text_address + module.code_bytes
 
@@ -255,8 +306,8 @@ def test_a_table_with_labels_that_are_read_as_data_is_in_the_module_twice() -> N
             " goto *t[i]; a: return i; b: return 0; c: return 7; }"
         )
     )
-    assert module.table_entries == 3
-    assert sorted(entries(module)) == module.labels.tolist()
+    assert module.table_entries == 4
+    assert sorted(set(entries(module))) == module.labels.tolist()
     assert len(module.relocations.data_abs64) == 3
 
 
@@ -288,8 +339,7 @@ def test_assembly_by_hand_jumps_through_a_table(tmp_path: Path) -> None:
     assert module.file.table_entries == 2
     with tmebox.Sandbox(module) as sandbox:
         assert [sandbox.call_raw("f", 21, which) for which in (0, 1)] == [1, 42]
-        with pytest.raises(tmebox.ControlFlowViolation, match="through a table, with an index outside of it"):
-            sandbox.call_raw("f", 21, 2)
+        assert sandbox.call_raw("f", 21, 2) in (1, 42)  # what else: the program's own fault
 
 
 def test_inline_assembly_jumps_through_a_table() -> None:

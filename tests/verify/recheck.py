@@ -115,6 +115,13 @@ def to_label(register: str, mark: int) -> list[str]:
     return [f"mov [^$].*,{low(register)}", compare_of(register, mark), r"jne 0x[0-9a-f]+"]
 
 
+def within(tables: bytes, first: int, most: int) -> tuple[int, int] | None:
+    """Entries 0 to `most` of a table at an offset, as entries of all tables; None if there are none such."""
+    if first < 0 or first % abi.TABLE_ENTRY or first + (most + 1) * abi.TABLE_ENTRY > len(tables):
+        return None
+    return first // abi.TABLE_ENTRY, first // abi.TABLE_ENTRY + most
+
+
 def low_half(register: str) -> str:
     return f"{register}d" if register[2:].isdigit() else register.replace("%r", "%e")
 
@@ -126,11 +133,10 @@ def table_read(texts: Sequence[str], tables: bytes, address: int) -> tuple[int, 
     if len(found) != len(TABLE_JUMP) or not found[0] or not found[1] or not found[2]:
         return None
     most, table = int(found[0][1], 16), int(found[2][1], 16)
-    is_one_register = found[0][2] in REGISTERS and found[2][2] == low_half(found[0][2])
-    first, end = table - address, table - address + (most + 1) * abi.TABLE_ENTRY
-    if not is_one_register or first < 0 or first % abi.TABLE_ENTRY or end > len(tables):
+    index = next((name for name in REGISTERS if found[2][2] == low_half(name)), None)
+    if index is None or found[0][2] not in (index, low_half(index)):
         return None
-    return first // abi.TABLE_ENTRY, first // abi.TABLE_ENTRY + most
+    return within(tables, table - address, most)
 
 
 REGISTERS = [f"%r{name}" for name in ("ax", "cx", "dx", "bx", "bp", "si", "di", *map(str, range(8, 16)))]
@@ -188,7 +194,7 @@ R15_SEQUENCES = [
 SEQUENCES = {"gs": [*GS_STRINGS, *GS_CALLS, *(sequence for sequence, _ in GS_JUMPS)], "r15": R15_SEQUENCES}
 NEEDS = {tuple(sequence): depth for sequence, depth in GS_JUMPS}
 TABLE_JUMP = [
-    re.compile(r"cmp \$(0x[0-9a-f]+),(%r\w+)"),
+    re.compile(r"cmp \$(0x[0-9a-f]+),(%\w+)"),
     re.compile(r"ja 0x[0-9a-f]+"),
     re.compile(r"jmp \*(0x[0-9a-f]+)\(,(%\w+),8\)"),
 ]
@@ -275,11 +281,14 @@ def complaints(
     starts = reading.starts
     confined: set[int] = set()
     if base == "gs":
-        known = Knowledge(lines, tables, claimed.facts, {*claimed.functions, *claimed.labels})
+        known = Knowledge(lines, tables, claimed.facts, {*claimed.functions, *claimed.labels}, reading.reads)
+        for number, line in enumerate(lines):
+            if line.address in known.reads:
+                reading.covered.add(number)
         yield from known.complaints(starts)
         confined = known.confined
         stack = Stack(
-            lines, tables, claimed.depths, claimed.functions, claimed.labels, reading.needs, reading.reads
+            lines, tables, claimed.depths, claimed.functions, claimed.labels, reading.needs, known.reads
         )
         yield from stack.found
         yield from differences(stack, verdict) if verdict else ()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from tests.verify.recheck_lines import Line
 from tmebox import abi
@@ -31,8 +31,7 @@ ALWAYS_WHOLE = re.compile(
 ADDRESS = re.compile(
     r"(?<![:\w])(?P<displacement>-?0x[0-9a-f]+)?\((?P<base>%r\w+)(,(?P<index>%r\w+),(?P<scale>[1248]))?\)"
 )
-TABLE_JUMP = re.compile(r"jmp \*(0x[0-9a-f]+)\(,%\w+,8\)")
-BOUND = re.compile(r"cmp \$(0x[0-9a-f]+),%r\w+")
+TABLE_JUMP = re.compile(r"jmp \*(0x[0-9a-f]+)\(,(%\w+),8\)")
 EVERYTHING = frozenset(range(16))
 IMPLICIT = {
     r"call": EVERYTHING,
@@ -56,11 +55,18 @@ Facts = dict[int, int]
 
 
 class Knowledge:
-    """confined: addresses of instructions whose access is in the window because of facts."""
+    """confined: addresses of instructions whose access is in the window because of facts. reads: of jumps
+    through tables, the first and the last entry: those of `bounded`, which are compared, and by facts."""
 
     def __init__(
-        self, lines: list[Line], tables: bytes, facts: Iterable[tuple[int, int]], others: set[int]
+        self,
+        lines: list[Line],
+        tables: bytes,
+        facts: Iterable[tuple[int, int]],
+        others: set[int],
+        bounded: Mapping[int, tuple[int, int]],
     ) -> None:
+        self.reads = dict(bounded)
         self.lines = lines
         self.entries = [target for (target,) in struct.iter_unpack("<Q", tables)]
         self.claimed: dict[int, Facts] = {}
@@ -86,7 +92,7 @@ class Knowledge:
         known: Facts = {}
         falls = False
         before: Line | None = None
-        for number, line in enumerate(self.lines):
+        for line in self.lines:
             if line.address in self.met:
                 if falls and before is not None:
                     self._demands.append((before, known, line.address))
@@ -97,17 +103,27 @@ class Knowledge:
             target = target_of(line)
             if target is not None:
                 self._demands.append((line, known, target))
-            if jump := TABLE_JUMP.fullmatch(line.text):
-                bound = BOUND.fullmatch(self.lines[number - 2].text) if number > 1 else None
-                first = (int(jump[1], 16) - end(self.lines[-1])) // abi.TABLE_ENTRY
-                count = int(bound[1], 16) + 1 if bound else 0
-                for entry in set(self.entries[first : first + count] if first >= 0 else ()):
+            read = self.reads.get(line.address) or self._read_by_facts(line, known)
+            if read is not None:
+                self.reads[line.address] = read
+                for entry in set(self.entries[read[0] : read[1] + 1]):
                     self._demands.append((line, known, entry))
             ends = re.match(r"(jmp|ret|hlt|ud2)\b", line.text)
             falls = not ends
             if ends:
                 known = dict.fromkeys(range(16), NEVER)
             before = line
+
+    def _read_by_facts(self, line: Line, known: Facts) -> tuple[int, int] | None:
+        """What a jump through a table reads whose index is below a power of 2, if it is all in the tables."""
+        jump = TABLE_JUMP.fullmatch(line.text)
+        if jump is None or jump[2] not in HALF or jump[2] == "%esp":
+            return None
+        bits = known.get(HALF.index(jump[2]))
+        first, off = divmod(int(jump[1], 16) - end(self.lines[-1]), abi.TABLE_ENTRY)
+        if bits is None or not 0 <= bits <= 32 or off or first < 0 or first + (1 << bits) > len(self.entries):
+            return None
+        return first, first + (1 << bits) - 1
 
     def complaints(self, starts: set[int]) -> Iterator[str]:
         yield from self.malformed

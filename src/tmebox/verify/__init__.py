@@ -5,7 +5,8 @@ Reading order: `rules` (what must hold), `instructions` (what is known at all), 
 `jump_tables` and `sequences` (instructions safe only together), `facts` (what an instruction has to do with
 facts about registers), `bases` (what differs with the window's base in gs or r15), `forms` (all that one
 instruction's bytes say), `reading` (from bytes to blocks of instructions), `facts_everywhere` (which facts
-hold where), `verify` (rules about places and neighbours), `verdicts` (what was verified before).
+hold where), `tables_everywhere` (what jumps through tables can read), `verify` (rules about places and
+neighbours), `verdicts` (what was verified before).
 """
 
 from tmebox.verify.verdicts import verify_once

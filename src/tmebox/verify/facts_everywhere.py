@@ -103,6 +103,31 @@ class Text:
             needs = np.array([form.access or (-1, -1, 0) for form in block.forms], np.int64)[kinds[accesses]]
             self._accesses.append(np.column_stack([block.starts[accesses], needs]))
 
+    def known(
+        self, arrivals: Positions, claims: Claims, positions: Positions, registers: Positions
+    ) -> _Facts:
+        """What is known of each register, by number, when control has come to a position. arrivals, claims:
+        as for `unproven`, which says whether the claims hold."""
+        text = self._whole(arrivals, claims)
+        known = np.full(len(positions), NOTHING, np.uint8)
+        for number in set(registers.tolist()):
+            mine = registers == number
+            known[mine] = text.facts(number, _upon(positions[mine]))
+        return known
+
+    def _whole(self, arrivals: Positions, claims: Claims) -> _Whole:
+        starts = np.concatenate(self._starts).astype(np.int64)
+        ends = np.concatenate(self._ends)
+        return _Whole(
+            starts,
+            ends,
+            np.concatenate(self._writes),
+            np.concatenate(self._left),
+            _upon(arrivals),
+            _past(starts[ends]),
+            claims,
+        )
+
     def unproven(
         self,
         arrivals: Positions,
@@ -122,11 +147,8 @@ class Text:
         if not self._accesses and not len(claims.positions):
             return
         accesses = np.concatenate([np.empty((0, 4), np.int64), *self._accesses])
-        starts = np.concatenate(self._starts).astype(np.int64)
-        ends, writes = np.concatenate(self._ends), np.concatenate(self._writes)
-        left = np.concatenate(self._left)
-        arriving = _upon(arrivals)
-        ending = _past(starts[ends])
+        text = self._whole(arrivals, claims)
+        starts, ends = text.starts, text.ends
         to_claims = np.isin(targets, claims.positions, kind="table")
         branches, targets = branches[to_claims], targets[to_claims]
         for number in BY_NUMBER:
@@ -141,9 +163,7 @@ class Text:
                 _ask_for_table_jumps(needed, places, facts, jumps, entries)
             if not sum(map(len, needed.keys)):
                 continue
-            writing = np.flatnonzero(writes & (1 << number) != 0)
-            register = _Register(number, writing, starts[writing], left, places, facts)
-            found = register.facts(np.concatenate(needed.keys), arriving, ending)
+            found = text.facts(number, np.concatenate(needed.keys))
             wanted, positions = np.concatenate(needed.wanted), np.concatenate(needed.positions)
             holds = np.where(wanted == BASE, found == BASE, found <= wanted)
             holds[asked_by_accesses:] |= found[asked_by_accesses:] == _ANYTHING
@@ -180,6 +200,27 @@ def _past(positions: Positions) -> Positions:
 def _running_into(positions: Positions) -> Positions:
     """Control comes from the instruction above, and no other way."""
     return 4 * positions - 1
+
+
+class _Whole(NamedTuple):
+    """All of a text's instructions: where they start, which end control, the registers that they write, the
+    facts that they leave; the moments at which control arrives, and behind which it never runs on."""
+
+    starts: Positions
+    ends: _Truths
+    writes: _Halves
+    left: _Halves
+    arriving: Positions
+    ending: Positions
+    claims: Claims
+
+    def facts(self, number: int, keys: Positions) -> _Facts:
+        """What is known of one register at moments."""
+        mine = self.claims.registers == number
+        places, claimed = self.claims.positions[mine], self.claims.facts[mine].astype(np.uint8)
+        writing = np.flatnonzero(self.writes & (1 << number) != 0)
+        register = _Register(number, writing, self.starts[writing], self.left, places, claimed)
+        return register.facts(keys, self.arriving, self.ending)
 
 
 class _Register:

@@ -17,9 +17,9 @@ from tmebox.verify.decoded import Decoded, Field, decode
 from tmebox.verify.depth import Writes, deepening, writes_through_rsp
 from tmebox.verify.encoding import encoding_refusal
 from tmebox.verify.facts import Access, access_of, left_by
-from tmebox.verify.jump_tables import jump_steps, table_steps
+from tmebox.verify.jump_tables import index_of, jump, table_steps
 from tmebox.verify.memory import memory_refusals
-from tmebox.verify.registers import EVERY, mask
+from tmebox.verify.registers import EVERY, NUMBERS, mask
 from tmebox.verify.rules import Refusal
 from tmebox.verify.sequences import READS_MAP, steps_of
 from tmebox.verify.stack import adjustment, stack_problem
@@ -37,6 +37,7 @@ class Form(NamedTuple):
     target, operand: of its direct branch, of its rip-relative operand, if it has one.
     number: the bound or the table that it names as a step of a jump through a table, if it can be one.
     access: which facts about registers its only memory access needs, if it is through 64-bit ones.
+    table_index: of a jump through a table, the register, by number, a fact about which can do for a sequence.
     deepens, writes_stack: see `depth`; returns: it is a return.
     writes: mask of the registers, by number, whose facts it ends. leaves: a fact that it makes, as `left_by`.
     """
@@ -53,6 +54,7 @@ class Form(NamedTuple):
     operand: Field | None = None
     number: Field | None = None
     access: Access | None = None
+    table_index: int | None = None
     writes: int = EVERY
     leaves: tuple[int, int] | None = None
     deepens: int = 0
@@ -74,23 +76,23 @@ def classify(encoding: bytes, table: Table) -> Form:
         unknown = table.memory.name, "a 64-bit absolute address"
     if unknown:
         return Form(refusals=(unknown,))
-    through_table = jump_steps(decoded)
-    steps = through_table or steps_of(decoded, table.sequences.exact)
-    to_table = through_table or table_steps(decoded)
+    index = index_of(decoded)
+    steps = steps_of(decoded, table.sequences.exact) if index is None else frozenset({jump(index)})
+    to_table = table_steps(decoded) if index is None else steps
     steps |= to_table
     deepens = deepening(decoded) if table.has_depth else 0
     refusals = [encoding_refusal(decoded), table.reserved_refusal(decoded)]
     if deepens is None:
         refusals.append((rules.STACK_DEPTH_KNOWN, "it moves rsp by what is not known"))
     access = None
-    if READS_MAP not in steps and not through_table:  # these need a sequence instead
+    if READS_MAP not in steps and index is None:  # these need a sequence instead
         access = access_of(decoded) if table.has_facts else None
         if access is None:  # or else facts, which depend on the place
             refusals += memory_refusals(decoded, table.memory)
     reads_text = decoded.accesses_operand and decoded.instruction.is_ip_rel_memory_operand
     return Form(
         tuple(filter(None, refusals)),
-        _needs_sequence(decoded, steps, bool(through_table), table),
+        _needs_sequence(decoded, steps, index is not None, table),
         steps,
         is_anchor(decoded),
         min(adjustment(decoded) or 0, STACK_REACH + 1),
@@ -101,6 +103,7 @@ def classify(encoding: bytes, table: Table) -> Form:
         decoded.number() if reads_text else None,
         decoded.number() if to_table and not decoded.has_branch_target else None,
         access,
+        NUMBERS[index] if index is not None and table.has_facts else None,
         EVERY if opcode.calls else mask(decoded.written),
         left_by(decoded) if table.has_facts else None,
         deepens or 0,
@@ -128,6 +131,8 @@ def _register_refusal(decoded: Decoded) -> Refusal | None:
 def _needs_sequence(
     decoded: Decoded, steps: frozenset[str], through_table: bool, table: Table
 ) -> Refusal | None:
+    if through_table and table.has_facts:
+        return None  # a matter of facts
     if through_table:  # a matter of control, but without control isolation still one of memory
         return table.memory.name, "a jump through a table outside a sequence"
     if table.has_depth and decoded.code in known.RETURNS:

@@ -81,7 +81,7 @@ are looked at at a time."""
 
 TABLE_WITHIN_TEXT = "table-within-text"
 """A jump through a table reads no more of it than is among the tables at the text's end: the bound that its
-sequence compares with says how far."""
+sequence compares with says how far, or a fact about its index."""
 
 TABLE_LEADS_TO_INSTRUCTIONS = "table-leads-to-instructions"
 """Each entry of the tables at the text's end is the address of an instruction of the text that control may

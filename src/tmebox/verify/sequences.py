@@ -212,7 +212,9 @@ REBASE: Final[Steps] = (
     "andl RSP_MASK, %esp",
     "addq RSP_START, %rsp",
 )
-TABLE_JUMPS: Final[tuple[Steps, ...]] = tuple(map(tablejumps.sequence, _NUMBERS))
+TABLE_JUMPS: Final[tuple[Steps, ...]] = tuple(
+    steps for name in _NUMBERS for steps in tablejumps.sequences(name)
+)
 """Only as good as their numbers: see `tablejumps`."""
 _STRINGS: Final[dict[str, tuple[Steps, Steps]]] = {
     "gs": (

@@ -12,11 +12,12 @@ from iced_x86 import Decoder, Formatter, FormatterSyntax
 
 from tmebox import abi
 from tmebox.errors import VerificationError, Violation
-from tmebox.verify import depth_everywhere, facts_everywhere, rules, sequences
+from tmebox.verify import depth_everywhere, facts_everywhere, rules, sequences, tables_everywhere
 from tmebox.verify.bases import TABLES, Table
 from tmebox.verify.depth import Claims as DepthClaims
-from tmebox.verify.facts_everywhere import Claims, TableJumps
-from tmebox.verify.reading import Block, Indexes, Places, Positions, read
+from tmebox.verify.depth import Problem
+from tmebox.verify.facts_everywhere import Claims
+from tmebox.verify.reading import Block, Places, Positions, read
 from tmebox.verify.rules import Refusal
 from tmebox.verify.stack_everywhere import unanchored
 from tmebox.verify.targets import INSIDE, START, Found, TargetMap
@@ -115,10 +116,15 @@ def verify(
         walk.check_table_entries()
         walk.refuse_all(walk.target_map.claim(functions, abi.TARGET_FUNCTION))
         if walk.table.has_depth:
-            walk.check_depth(labels, np.asarray(depth_places, np.int64), np.asarray(depths, np.int64))
+            about_depth = walk.claims_about_depth(labels, depth_places, depths)
         else:
             walk.refuse_all(walk.target_map.claim(labels, abi.TARGET_LABEL))
-        walk.check_facts(fact_places, facts)
+        claims = walk.claims_about_registers(np.asarray(fact_places, np.int64), np.asarray(facts, np.int64))
+        arrivals = walk.arrivals(claims)
+        walk.refuse_by(rules.TABLE_WITHIN_TEXT, walk.tables.known(walk.facts, arrivals, claims))
+        if walk.table.has_depth:
+            walk.check_depth(about_depth)
+        walk.check_facts(arrivals, claims)
     if walk.violations:
         raise VerificationError(tuple(sorted(walk.violations, key=lambda violation: violation.address)))
     return VerifiedText(
@@ -145,10 +151,10 @@ CONTROL_RULES = frozenset({rules.RETURN_CHECKED, rules.INDIRECT_BRANCH_CHECKED})
 class _Walk:
     """One verification. Positions are byte positions within the text, indexes count a block's instructions.
 
-    code, tables: the text's two parts, the second one after the first.
+    code: the text without its tables, which are after it. size_bytes: of the text.
     marks: START or INSIDE for each position where an instruction starts.
-    branches: positions and target positions of direct branches. table_jumps: positions of jumps through
-    tables, and the first and the last entry that each can read. facts: told of all instructions.
+    branches: positions and target positions of direct branches. tables: told of all jumps through them.
+    functions: positions of those that the target map has. facts: told of all instructions.
     last, position: of the last instruction read, and behind it. ends_control: control never gets there.
     """
 
@@ -164,7 +170,8 @@ class _Walk:
         locate: Locate | None,
     ) -> None:
         self.code = code
-        self.tables = tables
+        self.tables = tables_everywhere.Text(address + len(code), tables)
+        self.size_bytes = len(code) + len(tables)
         self.address = address
         self.gates = gates
         self.table = table
@@ -175,7 +182,7 @@ class _Walk:
         self.marks = np.zeros(len(code), np.uint8)
         self.target_map = TargetMap(address, self.marks, table.target_shift)
         self.branches: list[tuple[Places, Positions]] = []
-        self.table_jumps: list[Positions] = []
+        self.functions: Positions = np.empty(0, np.int64)
         self.facts = facts_everywhere.Text()
         self.depth = depth_everywhere.Text()
         self.last = self.position = 0
@@ -186,13 +193,12 @@ class _Walk:
         self.instruction_count = 0
 
     def check_place(self) -> None:
-        size_bytes = len(self.code) + len(self.tables)
-        end = self.address + size_bytes
-        if size_bytes > abi.TEXT_MAX or not abi.CODE_BASE <= self.address <= end <= abi.GATE_BASE:
+        end = self.address + self.size_bytes
+        if self.size_bytes > abi.TEXT_MAX or not abi.CODE_BASE <= self.address <= end <= abi.GATE_BASE:
             self.refuse(
                 None,
                 rules.TEXT_IN_CODE_REGION,
-                f"{size_bytes} bytes of text do not fit there: the region is "
+                f"{self.size_bytes} bytes of text do not fit there: the region is "
                 f"[{abi.CODE_BASE:#x}, {abi.GATE_BASE:#x}), the limit {abi.TEXT_MAX} bytes",
             )
             raise _EnoughViolations
@@ -270,36 +276,23 @@ class _Walk:
             if sequence == sequences.REBASE:
                 rebases.update(last.tolist())
             if sequence in sequences.TABLE_JUMPS:
-                self.check_tables(block, last)
+                self.refuse_by(rules.TABLE_WITHIN_TEXT, self.tables.bounded(block, last))
             if sequence in sequences.TO_FUNCTIONS:
                 self.depth.jumps(last, 0)
             if sequence in sequences.TO_LABELS:
                 self.depth.jumps(last, sequences.TO_LABELS[sequence])
         needing = block.where(lambda form: form.needs_sequence)
+        through_tables = block.where(lambda form: form.table_index is not None)
+        self.tables.others(block, through_tables[~covered[through_tables]])
         for index in needing[~covered[needing]].tolist():
             refusal = block.form(index).needs_sequence
             if refusal and (self.checks_control or refusal[0] not in CONTROL_RULES):
                 self.refuse(int(block.starts[index]), *refusal)
         return rebases
 
-    def check_tables(self, block: Block, jumps: Indexes) -> None:
-        """What each of these jumps can read, by its bound, is among the text's tables."""
-        most = block.numbers(jumps - 2, lambda form: form.number)
-        first = block.numbers(jumps, lambda form: form.number) - self.address - len(self.code)
-        is_entry = (first >= 0) & (first % abi.TABLE_ENTRY == 0)
-        fits = is_entry & (most >= 0) & (first + (most + 1) * abi.TABLE_ENTRY <= len(self.tables))
-        entry = first[fits] // abi.TABLE_ENTRY
-        self.table_jumps.append(np.column_stack([block.starts[jumps[fits]], entry, entry + most[fits]]))
-        for jump in jumps[~fits].tolist():
-            self.refuse(
-                int(block.starts[jump]),
-                rules.TABLE_WITHIN_TEXT,
-                "it can read outside the tables at the text's end",
-            )
-
     def check_table_entries(self) -> None:
         """Direct branches could go wherever the tables lead."""
-        targets = np.frombuffer(self.tables, "<u8") - np.uint64(self.address)
+        targets = self.tables.targets - np.uint64(self.address)
         inside = targets < len(self.code)
         marks = np.zeros(len(targets), np.uint8)
         marks[inside] = self.marks[targets[inside]]
@@ -336,11 +329,14 @@ class _Walk:
             0: (rules.BRANCH_TO_INSTRUCTION_START, "no instruction starts at its target"),
         }[int(self.marks[target])]
 
-    def check_depth(self, labels: Iterable[int], addresses: Positions, depths: Positions) -> None:
-        """Rule `stack-depth-known`; and what the target map says of labels, which depends on their depth."""
+    def claims_about_depth(
+        self, labels: Iterable[int], places: npt.ArrayLike, claimed: npt.ArrayLike
+    ) -> DepthClaims:
+        """Those that can be looked at; and what the target map says of labels, which depends on them."""
+        addresses, depths = np.asarray(places, np.int64), np.asarray(claimed, np.int64)
         if addresses.shape != depths.shape or addresses.ndim != 1:
             raise ValueError(f"{addresses.shape} places and {depths.shape} depths")
-        functions = np.flatnonzero(self.target_map.bytes)
+        self.functions = np.flatnonzero(self.target_map.bytes)
         claims = DepthClaims(addresses - self.address, depths)
         malformed = claims.malformed()
         for position in claims.positions[malformed].tolist():
@@ -348,30 +344,37 @@ class _Walk:
             self.refuse(position, rules.STACK_DEPTH_KNOWN, why)
         claims = DepthClaims(claims.positions[~malformed], depths[~malformed])
         self.refuse_all(self.target_map.claim_labels(labels, claims))
-        found = self.depth.problems(
-            len(self.code), functions, self.target_map.labels, claims, *self.through_tables()
-        )
-        for position, reason in found:
-            self.refuse(position, rules.STACK_DEPTH_KNOWN, reason)
+        return claims
 
-    def through_tables(self) -> tuple[TableJumps, Positions]:
-        """The jumps through tables, and where the entries of all tables lead."""
-        jumps = np.concatenate([np.empty((0, 3), np.int64), *self.table_jumps]).T
-        entries = (np.frombuffer(self.tables, "<u8") - np.uint64(self.address)).astype(np.int64)
-        return TableJumps(*jumps), entries
+    def check_depth(self, claims: DepthClaims) -> None:
+        """Rule `stack-depth-known`."""
+        labels, jumps, entries = self.target_map.labels, self.tables.jumps(), self.entries()
+        found = self.depth.problems(len(self.code), self.functions, labels, claims, jumps, entries)
+        self.refuse_by(rules.STACK_DEPTH_KNOWN, found)
 
-    def check_facts(self, addresses: npt.ArrayLike, facts: npt.ArrayLike) -> None:
-        """Facts about registers hold where accesses need them and where they are claimed."""
-        claims = self.claims_about_registers(np.asarray(addresses, np.int64), np.asarray(facts, np.int64))
-        jumps, entries = self.through_tables()
+    def entries(self) -> Positions:
+        """Positions where the entries of all tables lead."""
+        positions: Positions = (self.tables.targets - np.uint64(self.address)).astype(np.int64)
+        return positions
+
+    def direct_branches(self) -> tuple[Positions, Positions]:
+        """Their positions, and those of their targets."""
         none = np.empty(0, np.int64)
         positions = np.concatenate([none, *(positions for positions, _ in self.branches)])
-        targets = np.concatenate([none, *(targets for _, targets in self.branches)])
+        return positions, np.concatenate([none, *(targets for _, targets in self.branches)])
+
+    def arrivals(self, claims: Claims) -> Positions:
+        """Where control may arrive from anywhere but the instruction before, in order."""
         arrives = self.target_map.bytes != 0
-        for places in (targets, entries, claims.positions, self.target_map.labels):
+        targets = self.direct_branches()[1]
+        for places in (targets, self.entries(), claims.positions, self.target_map.labels):
             arrives[places[(places >= 0) & (places < len(arrives))]] = True
-        arrivals = np.flatnonzero(arrives)
-        unproven = self.facts.unproven(arrivals, claims, positions, targets, jumps, entries)
+        return np.flatnonzero(arrives)
+
+    def check_facts(self, arrivals: Positions, claims: Claims) -> None:
+        """Facts about registers hold where accesses need them and where they are claimed."""
+        through_tables = self.tables.jumps(), self.entries()
+        unproven = self.facts.unproven(arrivals, claims, *self.direct_branches(), *through_tables)
         for position, missing, is_access in unproven:
             rule = self.table.memory.name if is_access else rules.CLAIMS_ABOUT_REGISTERS_HOLD
             claimed = "" if is_access else ", as is claimed of where control goes from here"
@@ -401,6 +404,10 @@ class _Walk:
                 self.refuse(position, rules.CLAIMS_ABOUT_REGISTERS_HOLD, why)
         return claims.only(~malformed)
 
+    def refuse_by(self, rule: str, problems: Iterable[Problem]) -> None:
+        for position, reason in problems:
+            self.refuse(position, rule, reason)
+
     def refuse_all(self, found: Found) -> None:
         for position, rule, reason in found:
             self.refuse(position, rule, reason)
@@ -418,7 +425,7 @@ class _Walk:
         """The instruction at a position as an assembler would have it, for messages."""
         window = self.code[position : position + 15] if position >= 0 else b""
         if not window:
-            in_tables = 0 <= position - len(self.code) < len(self.tables)
+            in_tables = 0 <= position - len(self.code) < self.size_bytes - len(self.code)
             return "(an entry of a table)" if in_tables else "(outside the text)"
         instruction = Decoder(64, window, ip=self.address + position).decode()
         if instruction.is_invalid:

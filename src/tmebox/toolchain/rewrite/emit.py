@@ -27,7 +27,14 @@ from tmebox.toolchain.rewrite.flags import carried
 from tmebox.toolchain.rewrite.mnemonics import FLAGS
 from tmebox.toolchain.rewrite.replacement import LOCAL_LABEL, Refusal, Replacement, Shape, lines, spilled
 from tmebox.toolchain.rewrite.speed.borrow import borrowed
-from tmebox.toolchain.rewrite.speed.jump_tables import checked_table_jump, placed
+from tmebox.toolchain.rewrite.speed.jump_tables import (
+    checked_table_jump,
+    filled_up,
+    is_compared,
+    masked_table_jump,
+    placed,
+    table_jump,
+)
 
 _PROBE = lines("cmpl %eax, (%rsp)")
 _PROBE_KEEPING_FLAGS = lines(f"movq %rax, {SPILL_REGISTER}(%rsp)")
@@ -37,6 +44,8 @@ FLAGS_OVER_JUMP = "an indirect jump while the flags are in use"
 """A refusal that clang's code can avoid: without jump tables it has no such jumps."""
 FULL_RED_ZONE = "an indirect jump with no register free, in a function that fills its red zone"
 """Another: compiled with -mno-red-zone it has none."""
+_NEAR = 8
+"""Texts among which the last two instructions are, if only source places and labels are between them."""
 _TARGET_SLOT = regex(r"-(?:12[1-8]|0x7[9a-fA-F]|0x80)\(%rsp")
 """Where a checked target is kept for such a jump: SPILL_TARGET, of 8 bytes. Nothing wide begins below it."""
 
@@ -66,6 +75,8 @@ class Emitter:
         self._groups: Callable[[str], str] = str
         self._placed: dict[str, str] = {}
         """The tables that jumps go through, and what they are called behind the text."""
+        self._filled: dict[str, tuple[str, ...]] = {}
+        """Those that have more entries than their own: one for each index of so many bits."""
         self._movable: dict[int, int] = {}
         """Instructions that were placed as they are, by their index in the graph, and where their text is."""
         self._compare: int | None = None
@@ -98,7 +109,7 @@ class Emitter:
         self._stop_after_call()
         self._resolve_traps()
         tables = (
-            placed(number, label, self._tables[name], self._groups(name))
+            placed(number, label, self._filled.get(name, self._tables[name]), self._groups(name))
             for number, (name, label) in enumerate(self._placed.items())
         )
         return "\n".join([*filter(None, self._out), *tables])
@@ -262,11 +273,31 @@ class Emitter:
             self._ends_in_call = True
 
     def _through_table(self, name: str, register: str, index: int) -> None:
+        label = self._placed.setdefault(name, f"{LABEL_PREFIX}_table{len(self._placed)}")
+        targets = self._tables[name]
+        alone = self._graph.comes_from_above(index) and self._graph.comes_from_above(index - 1)
+        if alone and is_compared(self._out[-_NEAR:], register, len(targets)):
+            self._out.append(table_jump(label, register))
+            return
+        bits, _ = self._graph.bits(index, register)
+        if self._has_depth and self._fill_up(name, bits):
+            self._out.append(table_jump(label, register))
+            return
         if self._graph.live_after(index, FLAGS):
             raise Refusal(FLAGS_OVER_JUMP)
-        label = self._placed.setdefault(name, f"{LABEL_PREFIX}_table{len(self._placed)}")
+        bits = (len(targets) - 1).bit_length()
+        if self._has_depth and self._fill_up(name, bits):
+            self._out.append(masked_table_jump(label, register, bits))
+            return
         self._traps.wanted.append(len(self._out))
-        self._out.append(checked_table_jump(label, register, len(self._tables[name]), TRAP))
+        self._out.append(checked_table_jump(label, register, len(targets), TRAP))
+
+    def _fill_up(self, name: str, bits: int) -> bool:
+        """Whether a table has an entry for each index of so many bits."""
+        filled = filled_up(self._tables[name], bits)
+        if filled is not None:
+            self._filled[name] = max(filled, self._filled.get(name, ()), key=len)
+        return filled is not None
 
     def _put_before(self, replacement: Replacement) -> None:
         if replacement.before:

@@ -210,17 +210,21 @@ class FlowGraph:
     def bits(self, index: int, register: str) -> tuple[int, int | None]:
         """What a register is below 2 to the power of before an instruction, if the block's code tells (else
         64), and the instruction that has made it so."""
-        if self._arrivals is None:
-            names = self.arrivals()
-            known = (place for name, place in self._labels.items() if name in names and place is not None)
-            self._arrivals = {*known, *(place for places in self._numeric.values() for place in places)}
         wanted = resources(effects.mask(register))
-        while index > 0 and index not in self._arrivals and self._following[index - 1] == index:
+        while self.comes_from_above(index):
             index -= 1
             flow = self.flows[index]
             if flow.writes & wanted:
                 return flow.bits, index
         return 64, None
+
+    def comes_from_above(self, index: int) -> bool:
+        """Whether control gets to an instruction from the one before it in the text, and no other way."""
+        if self._arrivals is None:
+            names = self.arrivals()
+            known = (place for name, place in self._labels.items() if name in names and place is not None)
+            self._arrivals = {*known, *(place for places in self._numeric.values() for place in places)}
+        return index > 0 and index not in self._arrivals and self._following[index - 1] == index
 
     def can_move_down(self, index: int, to: int) -> bool:
         """Whether an instruction could as well stand before a later one of its block, going by registers and

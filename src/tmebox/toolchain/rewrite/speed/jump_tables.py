@@ -6,10 +6,11 @@ without a check: docs/design.md, section 4.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 
 from tmebox.abi import TABLE_ENTRY
 from tmebox.records import dataclass, field
+from tmebox.toolchain.patterns import regex
 from tmebox.toolchain.rewrite import registers
 from tmebox.toolchain.rewrite.asm import Directive, split_operands, symbols
 from tmebox.toolchain.rewrite.directives import Section
@@ -18,6 +19,11 @@ from tmebox.toolchain.sections import TABLES_PREFIX
 
 """Of a section's name. One section a table, so that the linker drops those of functions that it drops."""
 
+_COMPARE = regex(r"\tcmp[lq]\s+\$(\d+|0x[0-9a-f]+), ?%(\w+)")
+_JUMP_IF_ABOVE = regex(r"\tja\s+[\w.$]+")
+_MOST_BITS = 20
+_MOST_ENTRIES = 4
+"""For each of a table's own."""
 _READ_ONLY = ".rodata"
 _ENTRY = ".quad"
 
@@ -97,10 +103,48 @@ class JumpTables:
         return name.startswith(".L") and name not in taken and name not in self._read_otherwise
 
 
+def table_jump(table: str, index: str) -> str:
+    """The jump through `table`, a label that `placed` has placed, where a fact or a comparison has bounded
+    `index`, a 64-bit register."""
+    return lines(f"jmp *{table}(,%{registers.part(index, 32)},{TABLE_ENTRY})")
+
+
+def masked_table_jump(table: str, index: str, bits: int) -> str:
+    """The same, with what leaves so many bits of the index."""
+    return "\n".join(
+        [lines(f"andl ${(1 << bits) - 1}, %{registers.part(index, 32)}"), table_jump(table, index)]
+    )
+
+
 def checked_table_jump(table: str, index: str, entries: int, trap: str) -> str:
-    """The jump through `table`, a label that `placed` has placed. index: 64-bit register. trap: label."""
-    low = registers.part(index, 32)
-    return lines(f"cmpq ${entries - 1}, %{index}", f"ja {trap}", f"jmp *{table}(,%{low},{TABLE_ENTRY})")
+    """The same, with the comparison. trap: label."""
+    return "\n".join([lines(f"cmpq ${entries - 1}, %{index}", f"ja {trap}"), table_jump(table, index)])
+
+
+def is_compared(texts: Sequence[str], index: str, entries: int) -> bool:
+    """Whether a file's text so far ends in a comparison which leaves no index but those of the entries.
+    Nobody arrives at the labels behind it."""
+    before = (line for text in reversed(texts) for line in reversed(text.split("\n")) if _takes_room(line))
+    branch, compare = next(before, ""), next(before, "")
+    found = _COMPARE.fullmatch(compare)
+    return (
+        found is not None
+        and _JUMP_IF_ABOVE.fullmatch(branch) is not None
+        and found[2] in (index, registers.part(index, 32))
+        and int(found[1], 0) < entries
+    )
+
+
+def _takes_room(line: str) -> bool:
+    return not (not line or line.endswith(":") or line.startswith(("\t.loc\t", "#", "\t#")))
+
+
+def filled_up(targets: tuple[str, ...], bits: int) -> tuple[str, ...] | None:
+    """The table's labels and as many more as an index of so many bits can reach; None if that wastes memory.
+    The program does not use the others: what it does with such an index is undefined."""
+    if bits > _MOST_BITS or 1 << bits > len(targets) * _MOST_ENTRIES:
+        return None
+    return targets + targets[-1:] * ((1 << bits) - len(targets))
 
 
 def placed(number: int, table: str, targets: tuple[str, ...], group: str) -> str:

@@ -1,0 +1,15 @@
+# A claim says what is known of the index; whoever arrives brings it along.
+# table-entries: 4
+    andl $3, %eax
+    jmp 3f
+    shrl $31, %eax
+    .p2align 4, 0x90
+3:
+fact_rax_2_3:
+    jmpq *table(,%eax,8)
+    hlt
+1:  nop
+2:  hlt
+    .p2align 3, 0xf4
+table:
+    .quad 1b, 2b, 1b, 2b

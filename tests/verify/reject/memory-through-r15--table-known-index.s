@@ -1,0 +1,11 @@
+# With the base in r15 there are no facts.
+# table-entries: 4
+# base: r15
+    andl $3, %eax
+    jmpq *table(,%eax,8)
+    hlt
+1:  nop
+2:  hlt
+    .p2align 3, 0xf4
+table:
+    .quad 1b, 2b, 1b, 2b

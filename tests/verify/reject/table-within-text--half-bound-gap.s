@@ -1,0 +1,12 @@
+# What stands between could change the index.
+# table-entries: 4
+    cmpl $3, %eax
+    ja 1f
+    movl %ecx, %eax
+    jmpq *table(,%eax,8)
+    hlt
+1:  nop
+2:  hlt
+    .p2align 3, 0xf4
+table:
+    .quad 1b, 2b, 1b, 2b

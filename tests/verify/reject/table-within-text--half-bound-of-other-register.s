@@ -1,0 +1,10 @@
+# table-entries: 4
+    cmpl $3, %ecx
+    ja 1f
+    jmpq *table(,%eax,8)
+    hlt
+1:  nop
+2:  hlt
+    .p2align 3, 0xf4
+table:
+    .quad 1b, 2b, 1b, 2b

@@ -1,0 +1,9 @@
+# table-entries: 4
+    andl $3, %eax
+    jmpq *table(,%ecx,8)
+    hlt
+1:  nop
+2:  hlt
+    .p2align 3, 0xf4
+table:
+    .quad 1b, 2b, 1b, 2b

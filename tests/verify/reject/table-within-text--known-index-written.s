@@ -1,0 +1,11 @@
+# The index is another one by then.
+# table-entries: 4
+    andl $3, %eax
+    incl %eax
+    jmpq *table(,%eax,8)
+    hlt
+1:  nop
+2:  hlt
+    .p2align 3, 0xf4
+table:
+    .quad 1b, 2b, 1b, 2b

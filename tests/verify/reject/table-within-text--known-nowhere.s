@@ -1,0 +1,10 @@
+# Not even where control never gets.
+# table-entries: 4
+    hlt
+    jmpq *table(,%eax,8)
+    hlt
+1:  nop
+2:  hlt
+    .p2align 3, 0xf4
+table:
+    .quad 1b, 2b, 1b, 2b
