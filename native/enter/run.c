@@ -7,7 +7,6 @@
 
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 
 /* Kept free at the top of the stack: whole cache lines for what probes just above a frame. */
 #define TOP_RESERVE 64
@@ -45,29 +44,11 @@ static inline void look_at_signals(struct thread *thread, uint64_t sequence) {
     }
 }
 
-/* While it does not look whether the host has begun to have pages merged, who enters a sandbox does: at once if that wakes
- * it, else by a clock that is nearly free. */
-RARE static void watchdog_is_away(struct thread *thread, const struct watch *watch) {
-    static _Atomic int64_t looked_ms;
-    if (watch->timeout_ns | watch->deadline_ns | thread->main | ((thread->where & TURN_STATE) == TURN_ENDS)) {
-        tmebox_look_for_merging();
-        tmebox_wake_watchdog();
-        tmebox_open_signals(thread); /* its clock stood still */
-        return;
-    }
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    int64_t now_ms = now.tv_sec * 1000 + now.tv_nsec / 1000000;
-    if (now_ms - atomic_load_explicit(&looked_ms, memory_order_relaxed) >= 20) {
-        atomic_store_explicit(&looked_ms, now_ms, memory_order_relaxed);
-        tmebox_look_for_merging();
-    }
-}
-
 /* Unless its state is at most `enough`. */
 static inline void wake_watchdog_for(struct thread *thread, const struct watch *watch, int enough) {
     if (UNLIKELY(atomic_load_explicit(&tmebox_watchdog_state, memory_order_relaxed) > enough)) {
-        watchdog_is_away(thread, watch);
+        bool turns = (thread->where & TURN_STATE) == TURN_ENDS;
+        tmebox_watchdog_is_away(thread, watch->timeout_ns | watch->deadline_ns | thread->main | turns);
     }
 }
 

@@ -138,4 +138,7 @@ bool tmebox_rouse_watchdog(void);
 /* watchdog.c. Starts it or wakes it up. -1: it cannot be started. */
 int tmebox_wake_watchdog(void);
 
+/* For a call that begins while it is not awake. is_watched: there is something of the call to watch. */
+void tmebox_watchdog_is_away(struct thread *thread, bool is_watched);
+
 #endif

@@ -311,3 +311,22 @@ int tmebox_wake_watchdog(void) {
     }
     return 0;
 }
+
+/* While it does not look whether the host has begun to have pages merged, who enters a sandbox does: at once if that wakes
+ * it, else by a clock that is nearly free. */
+void tmebox_watchdog_is_away(struct thread *thread, bool is_watched) {
+    static _Atomic uint64_t looked_ns;
+    if (is_watched) {
+        tmebox_look_for_merging();
+        tmebox_wake_watchdog();
+        tmebox_open_signals(thread); /* its clock stood still */
+        return;
+    }
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    uint64_t now_ns = (uint64_t)now.tv_sec * 1000 * MS + (uint64_t)now.tv_nsec;
+    if (now_ns - atomic_load_explicit(&looked_ns, memory_order_relaxed) >= SCAN_NS) {
+        atomic_store_explicit(&looked_ns, now_ns, memory_order_relaxed);
+        tmebox_look_for_merging();
+    }
+}
