@@ -175,7 +175,7 @@ SWITCH = "int f(int x, int y) {{ switch (y) {{ {} }} return 0; }}".format(
 
 def test_a_jump_table_is_behind_the_code_and_claims_nothing() -> None:
     module = verified(compile_text(SWITCH))
-    assert module.table_entries == 12
+    assert module.table_entries == 16
     assert module.relocations.data_abs64.tolist() == [] == module.labels.tolist()
     assert module.segments == ()
     table = np.frombuffer(module.text[module.code_bytes :], np.uint64)
@@ -408,7 +408,7 @@ def test_a_local_symbol_named_like_the_linker_script_s_changes_nothing(tmp_path:
     options = CompileOptions(use_libc=False)
     compile_object(source, tmp_path / "a.o", options)
     module = verified(link([tmp_path / "a.o"], [], options))
-    assert module.table_entries == 12
+    assert module.table_entries == 16
 
 
 def test_a_function_that_two_objects_have_has_one_claim_of_its_depth() -> None:

@@ -1,75 +1,67 @@
 	.text
 	.type	f,@function
 f:
-	cmpq	$2, %rax
-	ja	.Ltmebox1
+	andl	$3, %eax
 	jmp	*.Ltmebox_table0(,%eax,8)
-	.p2align	6, , 38
-.Ltmebox1:
-	hlt
 .La:
 	movl	$1, %eax
-	cmpq	$2, %r9
-	ja	.Ltmebox1
+	andl	$3, %r9d
 	jmp	*.Ltmebox_table0(,%r9d,8)
 .Lb:
-	cmpq	$0, %rcx
-	ja	.Ltmebox1
+	andl	$0, %ecx
 	jmp	*.Ltmebox_table1(,%ecx,8)
 .Lc:
-	cmpq	$0, %rdx
-	ja	.Ltmebox1
+	andl	$0, %edx
 	jmp	*.Ltmebox_table2(,%edx,8)
 .Ld:
 	movq	%gs:.Lread(,%eax,8), %rax
 	movl	%gs:.Lgaps(,%esi,8), %r11d
 	cmpb	$1, 0x7fff0000(%r11)
-	jne	.Ltmebox2
+	jne	.Ltmebox1
 	jmp	*%r11
 	.p2align	6, , 43
-.Ltmebox2:
+.Ltmebox1:
 	hlt
 .Le:
 	movl	%gs:.Lwritable(,%esi,8), %r11d
 	cmpb	$1, 0x7fff0000(%r11)
-	jne	.Ltmebox2
+	jne	.Ltmebox1
 	jmp	*%r11
 .Lf:
 	movl	%gs:shared(,%esi,8), %r11d
 	cmpb	$1, 0x7fff0000(%r11)
-	jne	.Ltmebox2
+	jne	.Ltmebox1
 	jmp	*%r11
 .Lg:
 	movl	%gs:.Lelsewhere(,%esi,8), %r11d
 	cmpb	$1, 0x7fff0000(%r11)
-	jne	.Ltmebox2
+	jne	.Ltmebox1
 	jmp	*%r11
 .Lh:
 	movl	%gs:.Ltable(,%ecx,8), %r11d
 	cmpb	$1, 0x7fff0000(%r11)
-	jne	.Ltmebox2
+	jne	.Ltmebox1
 	jmp	*%r11
 .Li:
 	movl	%gs:.Ltable(,%ecx,4), %r11d
 	cmpb	$1, 0x7fff0000(%r11)
-	jne	.Ltmebox3
+	jne	.Ltmebox2
 	jmp	*%r11
 	.p2align	6, , 20
-.Ltmebox3:
+.Ltmebox2:
 	hlt
 .Lj:
 	movl	%gs:.Ltable+8(,%ecx,8), %r11d
 	cmpb	$1, 0x7fff0000(%r11)
-	jne	.Ltmebox3
+	jne	.Ltmebox2
 	jmp	*%r11
 	.type	g,@function
 g:
 	movl	%gs:.Lcalled(,%ecx,8), %r11d
 	testb	$2, 0x7fff0000(%r11)
-	je	.Ltmebox3
+	je	.Ltmebox2
 	callq	*%r11
-	cmpq	$0, %rcx
-	ja	.Ltmebox3
+	andl	$0, %ecx
 	jmp	*.Ltmebox_table3(,%ecx,8)
 	.size	f, .-f
 	.section	.rodata,"a",@progbits
@@ -105,6 +97,7 @@ shared:
 .Ltmebox_table0:
 	.quad	.La
 	.quad	.Lb
+	.quad	.Lc
 	.quad	.Lc
 	.section	.tmebox.tables.1,"ax",@progbits
 	.p2align	3

@@ -175,11 +175,8 @@ no_register_free:
 	.type	dispatch,@function
 dispatch:
 	addl	%r11d, %eax
-	cmpq	$0, %rax
-	ja	.Ltmebox1
+	andl	$0, %eax
 	jmp	*.Ltmebox_table0(,%eax,8)
-.Ltmebox1:
-	hlt
 .Lfirst:
 	addl	%r11d, %ecx
 	movl	%ecx, %eax
