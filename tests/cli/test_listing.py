@@ -107,6 +107,12 @@ def test_a_jump_through_a_table_behind_a_return_is_no_part_of_its_check() -> Non
     assert notes(instructions) == ["", "", "", *["jump through a table"] * 3]
 
 
+@pytest.mark.parametrize("before", ["83e003", "89c1 83f805"])
+def test_a_jump_through_a_table_without_a_comparison_stands_alone(before: str) -> None:
+    instructions = list(Decoder(64, bytes.fromhex(f"9090 {before} 67ff24c500000041"), ip=TEXT))
+    assert notes(instructions) == [*[""] * (len(instructions) - 1), "jump through a table"]
+
+
 def test_a_jump_through_the_windows_memory_is_no_jump_through_a_table() -> None:
     instructions = list(Decoder(64, bytes.fromhex("4883f805 7707 6567ff24c500000041"), ip=TEXT))
     assert notes(instructions) == ["", "", "window"]

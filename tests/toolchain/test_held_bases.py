@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import tmebox
 from tests.toolchain.compiling import compile_text
+from tests.toolchain.rewriting import verified
 from tmebox import abi
 from tmebox.cli.verify import verify_file
 from tmebox.errors import ModuleError, VerificationError
 from tmebox.modulefile import codec
 from tmebox.modulefile.file import ModuleFile
+from tmebox.toolchain.rewrite.rewrite import rewrite
 
 COUNTING = """
 int counts[256], total;
@@ -71,3 +74,54 @@ def test_it_computes_what_it_should() -> None:
     module = tmebox.compile(source_text=COUNTING)
     with tmebox.Sandbox(module) as sandbox:
         assert sandbox.count(b"banana", 6) == 3000 + sum(b"banana")
+
+
+INTO_A_LOOP = """
+    .text
+    # -- Begin function f
+    .globl f
+    .type f,@function
+f:
+    testl %esi, %esi
+    je .Lx
+    addl $5, %edi
+BEFORE
+    jmpq *.Ltable(,%rdi,8)
+.Lloop:
+    movl %eax, one(%rip)
+    movl %eax, two(%rip)
+    movl %edx, three(%rip)
+    decl %eax
+    jne .Lloop
+    retq
+.Lother:
+    movl $1, %eax
+    retq
+    .size f, .-f
+    .section .rodata,"a",@progbits
+    .p2align 3
+.Ltable:
+    .quad .Lloop, .Lother
+    .bss
+one: .long 0
+two: .long 0
+three: .long 0
+"""
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        ".Lx: andl $1, %edi",
+        "addl $2, %edi\n.Lx: movl %edi, %edi",
+        ".Lx: cmpl $1, %edi\n ja .Lother",
+        "cmpl $2, %edi\n.Lx: ja .Lother\n andl $1, %edi",
+        "andl $1, %edi\n cmpl $7, %esi\n ja .Lother\n.Lx:",
+        ".Lx: andl $1, %edi\n cmpl $7, %esi\n ja .Lother",
+        ".Lx: andl $1, %edi\n cmpl $7, %esi\n je .Lother",
+    ],
+)
+def test_the_base_is_there_when_a_jump_through_a_table_leads_into_a_loop(before: str, tmp_path: Path) -> None:
+    text = rewrite(INTO_A_LOOP.replace("BEFORE", before), file="t.s")
+    assert "movl\t%eax, one(%r11)" in text
+    assert verified(text, tmp_path, "code+data", "gs").instruction_count > 15

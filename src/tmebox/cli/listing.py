@@ -72,7 +72,7 @@ def annotated(instructions: Iterable[Instruction], base: str = "gs") -> Iterator
         for pattern in PATTERNS[base]:
             if len(last) >= pattern.length and pattern.ends_with(instruction):
                 sequence = [each for each, _ in last[-pattern.length :]]
-                if not pattern.has_check or any(map(_is_check, sequence)):
+                if pattern.needs is None or any(map(pattern.needs, sequence)):
                     last[-pattern.length :] = [(each, pattern.name) for each in sequence]
                     break
         if len(last) == LONGEST_PATTERN:
@@ -113,6 +113,10 @@ def _is_jump_with_r11_live(instruction: Instruction) -> bool:
     )
 
 
+def _is_bound(instruction: Instruction) -> bool:
+    return bool(instruction.mnemonic == Mnemonic.JA)
+
+
 def _is_table_jump(instruction: Instruction) -> bool:
     is_absolute = instruction.memory_base == Register.NONE and instruction.segment_prefix == Register.NONE
     return bool(_is_jump_with_r11_live(instruction) and is_absolute)
@@ -151,19 +155,20 @@ def _is_trap(instruction: Instruction) -> bool:
 
 @dataclass(frozen=True)
 class Pattern:
-    """`length` instructions, known by the last one. `has_check`: one of them looks at the target map."""
+    """`length` instructions, known by the last one. `needs`: what one of them is."""
 
     name: str
     length: int
     ends_with: Callable[[Instruction], bool]
-    has_check: bool = False
+    needs: Callable[[Instruction], bool] | None = None
 
 
 _CHECKS = (
-    Pattern("checked call", 4, _is_indirect_call, has_check=True),
-    Pattern("jump through a table", 3, _is_table_jump),
-    Pattern("checked jump", 6, _is_jump_with_r11_live, has_check=True),
-    Pattern("checked jump", 4, _is_indirect_jump, has_check=True),
+    Pattern("checked call", 4, _is_indirect_call, _is_check),
+    Pattern("jump through a table", 3, _is_table_jump, _is_bound),
+    Pattern("jump through a table", 1, _is_table_jump),
+    Pattern("checked jump", 6, _is_jump_with_r11_live, _is_check),
+    Pattern("checked jump", 4, _is_indirect_jump, _is_check),
 )
 _GATES = (
     Pattern("host call", 2, _is_hostcall),
@@ -178,7 +183,7 @@ PATTERNS: dict[str, tuple[Pattern, ...]] = {
         *_GATES,
     ),
     "r15": (
-        Pattern("checked return", 5, _is_return, has_check=True),
+        Pattern("checked return", 5, _is_return, _is_check),
         *_CHECKS,
         Pattern("rebase rsp", 3, _is_rebase),
         Pattern("string", 3, _is_store_string),

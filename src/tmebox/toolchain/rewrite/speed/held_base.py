@@ -219,17 +219,22 @@ class _Holding:
         return region
 
     def _place_of_load(self, way: _Entering) -> _Load:
-        """Between two instructions; or else before the branch, and not between a jump through a table and its
-        check."""
+        """Between two instructions; or else before the branch, and not between a jump through a table and the
+        comparison that bounds its index."""
         if not way.branches:
             return _Load((self._listing.places[way.source], True), range(0))
-        before = next((before for before in (2, 1) if self._is_table_jump(way.source - before)), 0)
+        before = next((before for before in (2, 1) if self._is_bounded_jump(way.source - before)), 0)
         first = way.source - before
         return _Load((self._listing.places[first], False), range(first, way.source + 1))
 
-    def _is_table_jump(self, first: int) -> bool:
-        """Whether a bound's comparison stands there, two instructions before its jump."""
-        return first >= 0 and first + 2 in self._listing.through
+    def _is_bounded_jump(self, first: int) -> bool:
+        """Whether a comparison stands there, its branch behind it, and behind that the jump: perhaps one that
+        the comparison bounds."""
+        if first < 0 or first + 2 not in self._listing.through:
+            return False
+        compare, branch = self._instructions[first : first + 2]
+        alone = self._branching.keys().isdisjoint((first + 1, first + 2))
+        return compare.mnemonic in ("cmpl", "cmpq") and branch.mnemonic == "ja" and alone
 
     def _busy(self, indexes: range) -> int:
         """Resources that hold something there, or get it."""
