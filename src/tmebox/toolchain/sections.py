@@ -21,6 +21,7 @@ LABEL_BYTES = 8
 FACTS = ".tmebox.facts"
 DEPTHS = ".tmebox.depths"
 TABLES_PREFIX = ".tmebox.tables."
+"""Of a section's name. One section a table, so that the linker drops those of functions that it drops."""
 
 
 def label_claims(names: Iterable[str]) -> str:

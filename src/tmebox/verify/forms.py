@@ -131,10 +131,9 @@ def _register_refusal(decoded: Decoded) -> Refusal | None:
 def _needs_sequence(
     decoded: Decoded, steps: frozenset[str], through_table: bool, table: Table
 ) -> Refusal | None:
-    if through_table and table.has_facts:
-        return None  # a matter of facts
     if through_table:  # a matter of control, but without control isolation still one of memory
-        return table.memory.name, "a jump through a table outside a sequence"
+        outside = table.memory.name, "a jump through a table outside a sequence"
+        return None if table.has_facts else outside  # facts, which depend on the place, can do as well
     if table.has_depth and decoded.code in known.RETURNS:
         return None  # a matter of depth
     if decoded.opcode.needs_sequence:

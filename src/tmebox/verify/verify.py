@@ -425,7 +425,7 @@ class _Walk:
         """The instruction at a position as an assembler would have it, for messages."""
         window = self.code[position : position + 15] if position >= 0 else b""
         if not window:
-            in_tables = 0 <= position - len(self.code) < self.size_bytes - len(self.code)
+            in_tables = len(self.code) <= position < self.size_bytes
             return "(an entry of a table)" if in_tables else "(outside the text)"
         instruction = Decoder(64, window, ip=self.address + position).decode()
         if instruction.is_invalid:

@@ -17,11 +17,8 @@ from tmebox.toolchain.rewrite.directives import Section
 from tmebox.toolchain.rewrite.replacement import lines
 from tmebox.toolchain.sections import TABLES_PREFIX
 
-"""Of a section's name. One section a table, so that the linker drops those of functions that it drops."""
-
 _COMPARE = regex(r"\tcmp[lq]\s+\$(\d+|0x[0-9a-f]+), ?%(\w+)")
 _JUMP_IF_ABOVE = regex(r"\tja\s+[\w.$]+")
-_MOST_BITS = 20
 _MOST_ENTRIES = 4
 """For each of a table's own."""
 _READ_ONLY = ".rodata"
@@ -142,7 +139,7 @@ def _takes_room(line: str) -> bool:
 def filled_up(targets: tuple[str, ...], bits: int) -> tuple[str, ...] | None:
     """The table's labels and as many more as an index of so many bits can reach; None if that wastes memory.
     The program does not use the others: what it does with such an index is undefined."""
-    if bits > _MOST_BITS or 1 << bits > len(targets) * _MOST_ENTRIES:
+    if 1 << bits > len(targets) * _MOST_ENTRIES:
         return None
     return targets + targets[-1:] * ((1 << bits) - len(targets))
 
