@@ -26,6 +26,7 @@ RESULTS = {
 ENTRIES = {"go": 4, "promised": 8, "compared": 2, "by_hand": 2}
 """Of the tables, which are filled up for every index of so many bits."""
 MESSAGE = "a jump through a table, with an index outside of it, was stopped; or the code stopped itself"
+LOW_32 = (1 << 32) - 1
 OUTSIDE = {
     "one-too-far": 0,
     "far": 1000,
@@ -64,12 +65,35 @@ def test_the_program_jumps_through_tables() -> None:
     assert attack(hostile("tables"), act).value == list(RESULTS.values())
 
 
+def result(function: str, index: int) -> int | None:
+    """None: a trap. `compared` has a comparison of its own, the others a mask."""
+    found = RESULTS[function]
+    if function == "compared":
+        return found[min(index & LOW_32, 2)]
+    place = index & ENTRIES[function] - 1
+    return found[place] if place < len(found) else None
+
+
 @pytest.mark.parametrize("function", RESULTS)
 @pytest.mark.parametrize("name", OUTSIDE)
-def test_an_index_outside_the_table_leads_to_one_of_its_entries(function: str, name: str) -> None:
+def test_an_index_outside_the_table_leads_to_one_of_its_entries_or_a_trap(function: str, name: str) -> None:
     index = OUTSIDE[name] or len(RESULTS[function])
+    expected = result(function, index)
     ending = attack(hostile("tables"), lambda sandbox: sandbox.call_raw(function, index))
-    assert ending.exception is None and ending.value in RESULTS[function], ending
+    if expected is None:
+        assert (ending.exception, ending.function) == ("ControlFlowViolation", function), ending
+        assert MESSAGE in ending.message
+    else:
+        assert (ending.exception, ending.value) == (None, expected), ending
+
+
+def test_indexes_of_both_kinds_are_tried() -> None:
+    results = [
+        result(function, index or len(found))
+        for function, found in RESULTS.items()
+        for index in OUTSIDE.values()
+    ]
+    assert None in results and results.count(None) < len(results) / 2
 
 
 @pytest.mark.parametrize("function", [name for name in RESULTS if name != "compared"])

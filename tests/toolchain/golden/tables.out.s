@@ -3,6 +3,8 @@
 f:
 	andl	$3, %eax
 	jmp	*.Ltmebox_table0(,%eax,8)
+.Ltmebox1:
+	hlt
 .La:
 	movl	$1, %eax
 	andl	$3, %r9d
@@ -17,49 +19,49 @@ f:
 	movq	%gs:.Lread(,%eax,8), %rax
 	movl	%gs:.Lgaps(,%esi,8), %r11d
 	cmpb	$1, 0x7fff0000(%r11)
-	jne	.Ltmebox1
+	jne	.Ltmebox2
 	jmp	*%r11
 	.p2align	6, , 43
-.Ltmebox1:
+.Ltmebox2:
 	hlt
 .Le:
 	movl	%gs:.Lwritable(,%esi,8), %r11d
 	cmpb	$1, 0x7fff0000(%r11)
-	jne	.Ltmebox1
+	jne	.Ltmebox2
 	jmp	*%r11
 .Lf:
 	movl	%gs:shared(,%esi,8), %r11d
 	cmpb	$1, 0x7fff0000(%r11)
-	jne	.Ltmebox1
+	jne	.Ltmebox2
 	jmp	*%r11
 .Lg:
 	movl	%gs:.Lelsewhere(,%esi,8), %r11d
 	cmpb	$1, 0x7fff0000(%r11)
-	jne	.Ltmebox1
+	jne	.Ltmebox2
 	jmp	*%r11
 .Lh:
 	movl	%gs:.Ltable(,%ecx,8), %r11d
 	cmpb	$1, 0x7fff0000(%r11)
-	jne	.Ltmebox1
+	jne	.Ltmebox2
 	jmp	*%r11
 .Li:
 	movl	%gs:.Ltable(,%ecx,4), %r11d
 	cmpb	$1, 0x7fff0000(%r11)
-	jne	.Ltmebox2
+	jne	.Ltmebox3
 	jmp	*%r11
 	.p2align	6, , 20
-.Ltmebox2:
+.Ltmebox3:
 	hlt
 .Lj:
 	movl	%gs:.Ltable+8(,%ecx,8), %r11d
 	cmpb	$1, 0x7fff0000(%r11)
-	jne	.Ltmebox2
+	jne	.Ltmebox3
 	jmp	*%r11
 	.type	g,@function
 g:
 	movl	%gs:.Lcalled(,%ecx,8), %r11d
 	testb	$2, 0x7fff0000(%r11)
-	je	.Ltmebox2
+	je	.Ltmebox3
 	callq	*%r11
 	andl	$0, %ecx
 	jmp	*.Ltmebox_table3(,%ecx,8)
@@ -98,7 +100,7 @@ shared:
 	.quad	.La
 	.quad	.Lb
 	.quad	.Lc
-	.quad	.Lc
+	.quad	.Ltmebox1
 	.section	.tmebox.tables.1,"ax",@progbits
 	.p2align	3
 .Ltmebox_table1:

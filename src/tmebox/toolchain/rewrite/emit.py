@@ -28,8 +28,8 @@ from tmebox.toolchain.rewrite.mnemonics import FLAGS
 from tmebox.toolchain.rewrite.replacement import LOCAL_LABEL, Refusal, Replacement, Shape, lines, spilled
 from tmebox.toolchain.rewrite.speed.borrow import borrowed
 from tmebox.toolchain.rewrite.speed.jump_tables import (
+    can_have,
     checked_table_jump,
-    filled_up,
     is_compared,
     masked_table_jump,
     placed,
@@ -75,8 +75,8 @@ class Emitter:
         self._groups: Callable[[str], str] = str
         self._placed: dict[str, str] = {}
         """The tables that jumps go through, and what they are called behind the text."""
-        self._filled: dict[str, tuple[str, ...]] = {}
-        """Those that have more entries than their own: one for each index of so many bits."""
+        self._filled: dict[str, tuple[int, str]] = {}
+        """Those that have more entries than their own: how many, and the trap that the others lead to."""
         self._movable: dict[int, int] = {}
         """Instructions that were placed as they are, by their index in the graph, and where their text is."""
         self._compare: int | None = None
@@ -109,7 +109,7 @@ class Emitter:
         self._stop_after_call()
         self._resolve_traps()
         tables = (
-            placed(number, label, self._filled.get(name, self._tables[name]), self._groups(name))
+            placed(number, label, self._entries(name), self._groups(name))
             for number, (name, label) in enumerate(self._placed.items())
         )
         return "\n".join([*filter(None, self._out), *tables])
@@ -280,24 +280,32 @@ class Emitter:
             self._out.append(table_jump(label, register))
             return
         bits, _ = self._graph.bits(index, register)
-        if self._has_depth and self._fill_up(name, bits):
+        if self._has_depth and can_have(1 << bits, targets):
             self._out.append(table_jump(label, register))
+            self._fill_up(name, 1 << bits)
             return
         if self._graph.live_after(index, FLAGS):
             raise Refusal(FLAGS_OVER_JUMP)
         bits = (len(targets) - 1).bit_length()
-        if self._has_depth and self._fill_up(name, bits):
+        if self._has_depth:
             self._out.append(masked_table_jump(label, register, bits))
+            self._fill_up(name, 1 << bits)
             return
         self._traps.wanted.append(len(self._out))
         self._out.append(checked_table_jump(label, register, len(targets), TRAP))
 
-    def _fill_up(self, name: str, bits: int) -> bool:
-        """Whether a table has an entry for each index of so many bits."""
-        filled = filled_up(self._tables[name], bits)
-        if filled is not None:
-            self._filled[name] = max(filled, self._filled.get(name, ()), key=len)
-        return filled is not None
+    def _fill_up(self, name: str, entries: int) -> None:
+        """A jump reads so many entries of a table. Those that are not its own lead to a trap behind it."""
+        known, outside = self._filled.get(name, (0, ""))
+        if entries > len(self._tables[name]) and not outside:
+            outside = self._new_label()
+            self._place_trap(outside)
+        self._filled[name] = max(known, entries), outside
+
+    def _entries(self, name: str) -> list[str]:
+        targets = self._tables[name]
+        entries, outside = self._filled.get(name, (0, ""))
+        return [*targets, *[outside] * (entries - len(targets))]
 
     def _put_before(self, replacement: Replacement) -> None:
         if replacement.before:

@@ -136,15 +136,12 @@ def _takes_room(line: str) -> bool:
     return not (not line or line.endswith(":") or line.startswith(("\t.loc\t", "#", "\t#")))
 
 
-def filled_up(targets: tuple[str, ...], bits: int) -> tuple[str, ...] | None:
-    """The table's labels and as many more as an index of so many bits can reach; None if that wastes memory.
-    The program does not use the others: what it does with such an index is undefined."""
-    if 1 << bits > len(targets) * _MOST_ENTRIES:
-        return None
-    return targets + targets[-1:] * ((1 << bits) - len(targets))
+def can_have(entries: int, targets: tuple[str, ...]) -> bool:
+    """Whether a table of these labels may be filled up to so many entries; else that wastes memory."""
+    return entries <= len(targets) * _MOST_ENTRIES
 
 
-def placed(number: int, table: str, targets: tuple[str, ...], group: str) -> str:
+def placed(number: int, table: str, targets: Sequence[str], group: str) -> str:
     """The table's statements. `number` tells the tables of a file apart."""
     flags = f'"axG",@progbits,{group},comdat' if group else '"ax",@progbits'
     entries = "\n".join(f"\t.quad\t{target}" for target in targets)
